@@ -1,0 +1,96 @@
+//! What holds root inside a container (design: "read-only needs an enforcer").
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What an administrator asks for with `--confinement`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfinementChoice {
+    /// The strongest that this host offers; never below a user namespace.
+    #[default]
+    Auto,
+    /// Exactly this one.
+    #[serde(untagged)]
+    Exactly(Confinement),
+}
+
+/// What holds root inside a container: stored in its config, applied by the init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confinement {
+    /// A bounding set without the capabilities that reach the host.
+    Reduced,
+    /// Little: read-only mounts that root inside can undo.
+    None,
+}
+
+impl Confinement {
+    /// All levels, strongest first.
+    pub const ALL: [Self; 2] = [Self::Reduced, Self::None];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reduced => "reduced",
+            Self::None => "none",
+        }
+    }
+
+    /// One line that says what it does, for `status` and `plan`.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Reduced => {
+                "a reduced capability bounding set and a seccomp filter; root inside is root outside"
+            }
+            Self::None => "little: root inside can undo the read-only mounts and is root outside",
+        }
+    }
+}
+
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a text is no confinement.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no confinement: there are auto, reduced and none")]
+pub struct ConfinementError(String);
+
+impl FromStr for Confinement {
+    type Err = ConfinementError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|c| c.as_str() == text)
+            .ok_or_else(|| ConfinementError(text.to_owned()))
+    }
+}
+
+impl FromStr for ConfinementChoice {
+    type Err = ConfinementError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            Ok(Self::Auto)
+        } else {
+            text.parse().map(Self::Exactly)
+        }
+    }
+}
+
+impl fmt::Display for ConfinementChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Exactly(confinement) => confinement.fmt(f),
+        }
+    }
+}
