@@ -7,7 +7,9 @@
 
 pub mod control;
 pub mod error;
+pub mod hostkey;
 pub mod outcome;
+mod process;
 
 pub use control::{Control, Notice, Observer, Quiet};
 pub use error::{Error, Kind, Result};
