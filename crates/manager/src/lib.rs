@@ -6,8 +6,10 @@
 //! [`hint`](Error::hint) says what to run next.
 
 pub mod control;
+mod enablement;
 pub mod error;
 pub mod hostkey;
+mod lifecycle;
 pub mod outcome;
 mod process;
 
