@@ -162,7 +162,10 @@ impl Apply<'_> {
     /// Takes away every part that was begun, all of them even where one resists; the first error.
     fn undo(&self) -> Result<()> {
         let mut result = Ok(());
-        for part in removal::ORDER.into_iter().filter(|p| self.begun.contains(p)) {
+        for part in removal::ORDER
+            .into_iter()
+            .filter(|p| self.begun.contains(p))
+        {
             result = result.and(removal::remove(self.host, &self.identity, part));
         }
         result

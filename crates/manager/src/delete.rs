@@ -218,12 +218,18 @@ impl Survey<'_> {
         let in_use = host.store().in_use()?;
         for label in in_use.labels {
             if label.uuid == self.identity.uuid {
-                self.goes(Part::Reservation, &format!("the label s0:{}", label.categories));
+                self.goes(
+                    Part::Reservation,
+                    &format!("the label s0:{}", label.categories),
+                );
             }
         }
         for address in in_use.addresses {
             if address.uuid == self.identity.uuid {
-                self.goes(Part::Reservation, &format!("the address {}", address.address));
+                self.goes(
+                    Part::Reservation,
+                    &format!("the address {}", address.address),
+                );
             }
         }
         self.goes_if_there(Part::Runtime, &host.places().runtime(name));

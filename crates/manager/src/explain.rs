@@ -1,8 +1,8 @@
 //! `explain`: why a path is private, shared, masked or absent.
 
 use vss_model::{AbsPath, SandboxName};
-use vss_plan::root_plan::{Explanation, PlanEntry, RootPlan};
 use vss_plan::CreateRequest;
+use vss_plan::root_plan::{Explanation, PlanEntry, RootPlan};
 
 use crate::create;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ pub fn stored(host: &Host, name: &SandboxName, path: &AbsPath) -> Result<Explana
     let config = traces::load(host, name)?;
     let manifest = host
         .store()
-        .load_manifest(name)?
+        .manifest_load(name)?
         .filter(|manifest| manifest.uuid == config.uuid)
         .ok_or_else(|| Error::NoManifest(name.clone()))?;
     let entries = manifest

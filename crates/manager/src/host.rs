@@ -61,7 +61,7 @@ impl Host {
         let uri: Uri = connect.parse()?;
         let root = PathBuf::from("/");
         let (packages_root, tree_root) = (root.clone(), root.clone());
-        let services = vss_unit::is_booted()
+        let services = vss_unit::is_booted(&root)
             .then(|| Lazy::new(|| Ok(Box::new(Systemd::system()?) as Box<dyn ServiceManager>)));
         Ok(Self {
             tree: Lazy::new(move || Ok(Box::new(Root::open(&tree_root)?))),

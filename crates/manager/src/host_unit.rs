@@ -92,7 +92,10 @@ pub(crate) fn find(unit_dir: &Path, name: &SandboxName, uuid: Uuid) -> Result<Op
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).at("list", unit_dir),
     };
-    let (instance, several) = (format!("@{name}.service"), format!("{name}_sandbox.service"));
+    let (instance, several) = (
+        format!("@{name}.service"),
+        format!("{name}_sandbox.service"),
+    );
     for entry in entries {
         let file = entry.at("list", unit_dir)?.file_name();
         let Some(unit) = file

@@ -77,8 +77,8 @@ pub fn connect(host: &Host, name: &SandboxName, caller: &Caller) -> Result<u8> {
 
 fn open(host: &Host, name: &SandboxName) -> Result<(SandboxConfig, Container)> {
     let config = traces::load(host, name)?;
-    let state = lifecycle::live_state(host, &config)?
-        .ok_or_else(|| Error::NotRunning(name.clone()))?;
+    let state =
+        lifecycle::live_state(host, &config)?.ok_or_else(|| Error::NotRunning(name.clone()))?;
     let container = Container::open(state.init_pid, state.init_start)?;
     Ok((config, container))
 }

@@ -38,7 +38,7 @@ pub fn list(host: &Host) -> Result<Vec<ListEntry>> {
 
 /// Whether nobody works on a change that has a journal.
 fn is_abandoned(host: &Host, name: &SandboxName) -> bool {
-    !host.store().is_locked(name).unwrap_or(false)
+    !host.store().is_changing(name).unwrap_or(false)
 }
 
 fn line(host: &Host, name: SandboxName, incomplete: bool) -> ListEntry {

@@ -43,7 +43,9 @@ fn answer(host: &Host, rules: &Rules, query: &Query) -> Result<Answer> {
         Query::OwnersBelow(path) => Answer::Packages(host.packages()?.owners_below(path)?),
         Query::Package(name) => {
             let package = host.packages()?.package(name)?.map(|mut package| {
-                package.files.retain(|file| vss_plan::facts::matters(&file.path));
+                package
+                    .files
+                    .retain(|file| vss_plan::facts::matters(&file.path));
                 Box::new(package)
             });
             Answer::Package(package)

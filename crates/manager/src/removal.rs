@@ -131,7 +131,7 @@ fn remove_unit(host: &Host, identity: &Identity) -> Result<()> {
     host_unit::remove(&host.unit_dir(), unit, identity.uuid)?;
     match host.services()? {
         // also where a crash came between the removal and the reload
-        Some(services) if was_there || services.status(unit)?.fragment.is_some() => {
+        Some(services) if was_there || !services.status(unit)?.fragment.is_empty() => {
             Ok(services.reload()?)
         }
         _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rustix::fd::AsFd;
 use vss_model::SecurityContext;
 use vss_selinux::Mode;
 use vss_tree::{Kind, Root};
@@ -22,12 +23,15 @@ pub(crate) fn label(
     control: &Control<'_>,
 ) -> Result<()> {
     let labeller = host.labeller();
-    if let Err(error) = label_top(host, root, context) {
-        let optional = labeller.mode() == Mode::Disabled && error.is_unsupported();
-        return if optional { Ok(()) } else { Err(error.into()) };
+    if let Err(error) = labeller.set(root.as_fd(), context) {
+        return if labeller.mode() == Mode::Disabled {
+            Ok(())
+        } else {
+            Err(error.into())
+        };
     }
     let names = names_of_shared_files(root)?;
-    root.walk("/".as_ref(), &mut |node| {
+    root.walk("/".as_ref(), &mut |node| -> Result<()> {
         control.check()?;
         let metadata = node.metadata;
         if metadata.kind == Kind::File && metadata.nlink > 1 {
@@ -39,4 +43,18 @@ pub(crate) fn label(
         labeller.set(node.fd, context)?;
         Ok(())
     })
+}
+
+/// How many names of each file with several are in the tree, by device and inode number.
+fn names_of_shared_files(root: &Root) -> Result<HashMap<(u64, u64), u32>> {
+    let mut names = HashMap::new();
+    root.walk("/".as_ref(), &mut |node| -> Result<()> {
+        if node.metadata.kind == Kind::File && node.metadata.nlink > 1 {
+            *names
+                .entry((node.metadata.dev, node.metadata.ino))
+                .or_insert(0) += 1;
+        }
+        Ok(())
+    })?;
+    Ok(names)
 }

@@ -75,7 +75,9 @@ pub(crate) fn layout(plan: &SandboxPlan) -> Layout {
             Disposition::Mask { how } => {
                 layout.except.insert(path.clone());
                 if *how == MaskKind::NullLink {
-                    layout.nodes.push((path, Make::Link("/dev/null".to_owned())));
+                    layout
+                        .nodes
+                        .push((path, Make::Link("/dev/null".to_owned())));
                 }
             }
             Disposition::Generate { what } => generate(&mut layout, path, what),

@@ -146,10 +146,13 @@ impl Maker<'_> {
         self.parents(path)?;
         let on_host = self.source.metadata(path.as_path())?;
         match on_host.map(|found| found.kind) {
-            Some(Kind::File) => self
+            Some(Kind::File) => {
+                self.root
+                    .make_file(path.as_path(), b"", attributes(0o644, 0, 0))?
+            }
+            _ => self
                 .root
-                .make_file(path.as_path(), b"", attributes(0o644, 0, 0))?,
-            _ => self.root.make_dir(path.as_path(), attributes(0o755, 0, 0))?,
+                .make_dir(path.as_path(), attributes(0o755, 0, 0))?,
         }
         Ok(())
     }

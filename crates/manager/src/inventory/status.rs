@@ -148,10 +148,7 @@ fn selinux(mode: Mode, config: &SandboxConfig) -> Protection {
             false,
             "SELinux: permissive, the label confines nothing".to_owned(),
         ),
-        Mode::Disabled => (
-            false,
-            "SELinux: off, the label confines nothing".to_owned(),
-        ),
+        Mode::Disabled => (false, "SELinux: off, the label confines nothing".to_owned()),
     };
     Protection { holds, what }
 }

@@ -80,7 +80,12 @@ fn stop_waiter(
     };
     match pidfd_send_signal(&waiter, Signal::TERM) {
         Ok(()) | Err(Errno::SRCH) => {}
-        Err(error) => return Err(failed(identity, &format!("its waiter can't be reached: {error}"))),
+        Err(error) => {
+            return Err(failed(
+                identity,
+                &format!("its waiter can't be reached: {error}"),
+            ));
+        }
     }
     let deadline = stop.map(|seconds| Instant::now() + Duration::from_secs(seconds) + MARGIN);
     wait_for_end(&waiter, deadline, control)

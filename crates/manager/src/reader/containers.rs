@@ -34,8 +34,8 @@ pub(super) fn host(host: &Host) -> Result<HostFacts> {
             Mode::Permissive => SelinuxMode::Permissive,
             Mode::Enforcing => SelinuxMode::Enforcing,
         },
-        process_context: types.process(),
-        file_context: types.file(),
+        process_context: types.process,
+        file_context: types.file,
         cgroup_v2: host.proc().cgroup_v2_only(),
     })
 }
@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn the_version_of_systemd_is_in_its_librarys_name() {
         assert_eq!(version_of_library("libsystemd-shared-252.so"), Some(252));
-        assert_eq!(version_of_library("libsystemd-shared-257.8-1.fc42.so"), Some(257));
+        assert_eq!(
+            version_of_library("libsystemd-shared-257.8-1.fc42.so"),
+            Some(257)
+        );
         assert_eq!(version_of_library("libsystemd-core-252.so"), None);
     }
 }

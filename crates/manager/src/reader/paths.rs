@@ -1,6 +1,5 @@
 //! Facts of paths: through a handle of the host's root, so that a test's root is as good.
 
-use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 
 use vss_model::AbsPath;
@@ -89,7 +88,7 @@ pub(super) fn tree(
         return Ok(facts);
     }
     let mut links = Vec::new();
-    root.walk(path.as_path(), &mut |node| {
+    root.walk(path.as_path(), &mut |node| -> Result<()> {
         match node.metadata.kind {
             Kind::File => {
                 facts.bytes += node.metadata.size;
@@ -123,7 +122,7 @@ pub(super) fn directories(root: &Root, path: &AbsPath) -> Result<Vec<AbsPath>> {
     if !matches!(root.metadata(path.as_path())?, Some(m) if m.is_directory()) {
         return Ok(found);
     }
-    root.walk(path.as_path(), &mut |node| {
+    root.walk(path.as_path(), &mut |node| -> Result<()> {
         if node.metadata.is_directory() && node.path != path && found.len() < MAX_DIRECTORIES {
             found.push(node.path.clone());
         }
@@ -145,7 +144,7 @@ pub(super) fn mentions(root: &Root, path: &AbsPath) -> Result<Vec<Mention>> {
     if root.metadata(path.as_path())?.is_none() {
         return Ok(Vec::new());
     }
-    root.walk(path.as_path(), &mut |node| {
+    root.walk(path.as_path(), &mut |node| -> Result<()> {
         let small = node.metadata.kind == Kind::File && node.metadata.size <= MAX_TEXT;
         if small && files.len() < MAX_MENTIONING {
             files.push(node.path.clone());
