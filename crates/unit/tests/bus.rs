@@ -95,6 +95,10 @@ impl MockManager {
         self.calls.send("reload".to_owned()).unwrap();
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what a method of the bus takes is owned"
+    )]
     fn enable_unit_files(
         &self,
         files: Vec<String>,

@@ -103,14 +103,14 @@ impl Index {
     ) {
         let text = &self.arena[line.clone()];
         let mut rewritten: Option<Vec<u8>> = None;
-        if let Err(reason) = check(text) {
-            notes.push(format!(
-                "left out of its list: {:?}, {reason}",
-                Sanitized::bytes(&text[..text.len().min(200)]).to_string()
-            ));
-            return;
-        }
         if !is_plain(text) {
+            if let Err(reason) = check(text) {
+                notes.push(format!(
+                    "left out of its list: {:?}, {reason}",
+                    Sanitized::bytes(&text[..text.len().min(200)]).to_string()
+                ));
+                return;
+            }
             rewritten = Some(clean(text));
         }
         if !places.diversions.is_empty() {
@@ -235,12 +235,17 @@ fn check(line: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a path has no `.`, doubled or trailing slash.
-fn is_plain(path: &[u8]) -> bool {
-    path == b"/"
-        || path[1..]
-            .split(|&c| c == b'/')
-            .all(|part| !part.is_empty() && part != b".")
+/// Whether a line surely is a path without `.`, `..`, doubled or trailing slash: one glance for
+/// the many, so that the few are looked at closely. A hidden file is none of the many.
+fn is_plain(line: &[u8]) -> bool {
+    let mut before = 0;
+    for &c in line {
+        if c == 0 || (before == b'/' && matches!(c, b'/' | b'.')) {
+            return false;
+        }
+        before = c;
+    }
+    line.first() == Some(&b'/') && before != b'/' && line.len() <= MAX_PATH
 }
 
 fn clean(path: &[u8]) -> Vec<u8> {
@@ -276,6 +281,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a32_what_is_plain_at_a_glance_is_so_at_a_close_look(line in "[/.a\u{0}]{0,8}") {
+            let line = line.as_bytes();
+            prop_assert!(!is_plain(line) || (check(line).is_ok() && clean(line) == line));
+        }
+
         #[test]
         fn the_table_answers_as_a_plain_search_does(
             lists in proptest::collection::vec(proptest::collection::vec("(/[ab.-]{1,2}){1,3}", 0..8), 1..5),
