@@ -9,27 +9,36 @@
 //!    resets that an empty value makes. [`expand`] replaces specifiers.
 //! 3. [`paths_named`] and [`dependencies`] say what the unit names; [`Service`] has the rest as
 //!    types.
-//! 4. [`write`] is the way back, for the units that we make: proven by reading them again.
+//! 4. [`write()`] is the way back, for the units that we make: proven by reading them again.
+//! 5. [`ServiceManager`] is what the project asks of a running systemd: the host's, or that of a
+//!    container over its private socket, [`Systemd`].
 //!
-//! Nothing here fails on a file's content: what systemd ignores is ignored, and said.
+//! Reading never fails on a file's content: what systemd ignores is ignored, and said.
 
 mod error;
 mod files;
+mod manager;
 pub mod paths;
+mod properties;
 mod search;
 pub mod service;
 mod settings;
 mod specifier;
+mod systemd;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
 pub mod timespan;
 pub mod words;
 mod write;
 
 pub use error::{Error, Result};
+pub use manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus, is_booted};
 pub use paths::{NamedPath, PathKind, paths_named};
 pub use search::{LoadedUnit, load, names};
 pub use service::{Dependency, Service, ServiceType, Strength, dependencies};
 pub use settings::{Setting, Settings, parse_boolean};
 pub use specifier::{SpecifierContext, escape, expand, unescape};
+pub use systemd::{Limits, Systemd};
 pub use timespan::TimeSpan;
 pub use write::{exec_argument, write};
