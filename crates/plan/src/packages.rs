@@ -104,7 +104,8 @@ impl<'a> PackageClosure<'a> {
                 let mut files = package.files.iter();
                 files.any(|f| f.path != *home && f.path.starts_with(home))
             };
-            if homes.iter().any(puts_into) {
+            // one that brings a service of its own is that service, not a part of this one
+            if homes.iter().any(puts_into) && !package.files.iter().any(|f| is_service(&f.path)) {
                 self.packages.insert(name.clone(), package);
                 self.seeds.insert(name);
                 found = true;
@@ -206,6 +207,13 @@ impl<'a> PackageClosure<'a> {
             ours.any(|p| p.files.iter().any(|g| g.path == f.path))
         })
     }
+}
+
+fn is_service(path: &AbsPath) -> bool {
+    let is_unit = path
+        .parent()
+        .is_some_and(|p| p.as_path().ends_with("systemd/system"));
+    is_unit && path.as_path().extension().is_some_and(|e| e == "service")
 }
 
 /// Whether a directory is deep enough to be someone's own: `/etc/x`, `/var/lib/x`, `/var/www`.

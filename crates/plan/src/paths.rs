@@ -107,7 +107,8 @@ impl Scope<'_, '_> {
 
     /// Says that a directory is taken whole because of its owners.
     fn name_owners(&self, draft: &mut Draft, source: Source, path: &AbsPath) {
-        let owners: Vec<PackageName> = self.ask.owners_below(path).unwrap_or_default().to_vec();
+        let mut owners: Vec<PackageName> = self.ask.owners_below(path).unwrap_or_default().to_vec();
+        owners.retain(|o| self.packages.packages.contains_key(o));
         if !owners.is_empty() {
             let directory = path.clone();
             draft.tree(source, path, Cause::WholeDirectory { directory, owners });
