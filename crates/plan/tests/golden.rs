@@ -3,6 +3,12 @@
 //! `config.json`, `domain.json` and `unit.service`. With `UPDATE_GOLDEN=1` the latter are written
 //! anew.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail: only its own functions are known as tests to clippy"
+)]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
