@@ -192,7 +192,8 @@ impl World {
             wants: Vec::new(),
             requires: Vec::new(),
         };
-        self.units.entry(name).insert_entry(facts).into_mut()
+        self.units.insert(name.clone(), facts);
+        self.units.get_mut(&name).unwrap()
     }
 
     pub(crate) fn alias(&mut self, alias: &str, of: &str) {
