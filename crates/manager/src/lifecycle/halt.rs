@@ -20,6 +20,8 @@ use crate::removal::Identity;
 /// What a waiter may need beyond the timeout of the service inside: to destroy the domain and to
 /// tidy up.
 const MARGIN: Duration = Duration::from_secs(30);
+/// How long a runner may take from its lock to its first word of the container.
+const BEGUN: Duration = Duration::from_secs(10);
 /// How long a domain may take to be gone after it was destroyed.
 const GONE: Duration = Duration::from_secs(10);
 
@@ -32,10 +34,7 @@ pub(crate) fn halt(
 ) -> Result<bool> {
     let stop = config.map_or(Timeouts::default().stop, |config| config.timeouts.stop);
     stop_unit(host, identity)?;
-    let state = host
-        .store()
-        .state(&identity.name)?
-        .filter(|state| state.uuid == identity.uuid);
+    let state = state_of(host, identity)?;
     if let Some(state) = &state {
         stop_waiter(host, identity, state, stop, control)?;
     }
@@ -51,6 +50,22 @@ pub(crate) fn halt(
         control.notice(&Notice::Killed(identity.name.clone()));
     }
     Ok(killed)
+}
+
+/// What the runner wrote; of one that has just begun, what it will have written in a moment.
+fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
+    let deadline = Instant::now() + BEGUN;
+    loop {
+        let state = host
+            .store()
+            .state(&identity.name)?
+            .filter(|state| state.uuid == identity.uuid);
+        let begins = state.is_none() && host.store().is_run(&identity.name)?;
+        if !begins || Instant::now() >= deadline {
+            return Ok(state);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn stop_unit(host: &Host, identity: &Identity) -> Result<()> {
