@@ -1,4 +1,15 @@
 //! What holds root inside a container (design: "read-only needs an enforcer").
+//!
+//! The choice itself is here; what it means in the kernel's own terms is data in three modules,
+//! which the init applies to the first process inside and `execute` to every process that joins:
+//!
+//! - [`capability`]: which capabilities are kept, with a reason for each.
+//! - [`seccomp`]: the system calls that are refused, as a program for the kernel.
+//! - [`surface`]: which files of `/proc` and `/sys` are out of sight.
+
+pub mod capability;
+pub mod seccomp;
+pub mod surface;
 
 use std::fmt;
 use std::str::FromStr;
