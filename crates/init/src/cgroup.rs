@@ -5,7 +5,8 @@
 //!
 //! The namespace begins one directory below the cgroup that libvirt set the limits on: a limit is
 //! a file in the directory it holds for, and a namespace's root directory can be written to by
-//! whoever can mount it. libvirt removes the directory with its own.
+//! whoever can mount it. libvirt removes the directory with its own; in a v1 hierarchy that libvirt
+//! makes no directory in, the runner does, by its name.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,14 +15,14 @@ use std::path::Path;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
+use vss_model::confinement::payload_cgroup;
+
 use crate::failure::{Failure, Stage};
 use crate::mounts::{self, Attributes};
 use crate::sys;
 
 /// Where everybody expects the hierarchies.
 const TOP: &str = "/sys/fs/cgroup";
-/// The directory that becomes the root of the namespace.
-const PAYLOAD: &str = "payload";
 /// The hierarchy that systemd keeps its units in on cgroup v1.
 const SYSTEMD: &str = "name=systemd";
 
@@ -49,6 +50,15 @@ enum Layout {
 }
 
 pub(crate) fn enter() -> Result<(), Failure> {
+    let uuid = std::env::var("container_uuid").map_err(Failure::io(
+        Stage::Cgroup,
+        "container_uuid in the environment",
+    ))?;
+    let uuid = uuid.parse().map_err(Failure::io(
+        Stage::Cgroup,
+        "container_uuid in the environment",
+    ))?;
+    let payload = payload_cgroup(uuid);
     let text = fs::read_to_string("/proc/self/cgroup")
         .map_err(Failure::io(Stage::Cgroup, "/proc/self/cgroup"))?;
     let layout = layout(&text).ok_or_else(|| {
@@ -59,8 +69,8 @@ pub(crate) fn enter() -> Result<(), Failure> {
     })?;
     uncover()?;
     match layout {
-        Layout::V1(hierarchies) => enter_v1(&hierarchies),
-        Layout::V2(membership) => enter_v2(&membership),
+        Layout::V1(hierarchies) => enter_v1(&hierarchies, &payload),
+        Layout::V2(membership) => enter_v2(&membership, &payload),
     }
 }
 
@@ -98,7 +108,7 @@ fn uncover() -> Result<(), Failure> {
     }
 }
 
-fn enter_v1(hierarchies: &[Membership]) -> Result<(), Failure> {
+fn enter_v1(hierarchies: &[Membership], payload: &str) -> Result<(), Failure> {
     mount(
         "tmpfs",
         TOP,
@@ -111,7 +121,7 @@ fn enter_v1(hierarchies: &[Membership]) -> Result<(), Failure> {
         let directory = hierarchy.directory();
         fs::create_dir(&directory).map_err(Failure::io(Stage::Cgroup, &directory))?;
         hierarchy.mount_v1(&directory)?;
-        descend(&directory, &hierarchy.path)?;
+        descend(&directory, &hierarchy.path, payload)?;
         unmount(directory.as_str(), UnmountFlags::empty())
             .map_err(Failure::io(Stage::Cgroup, &directory))?;
     }
@@ -131,9 +141,9 @@ fn enter_v1(hierarchies: &[Membership]) -> Result<(), Failure> {
     mounts::set(Path::new(TOP), Attributes::READ_ONLY, Stage::Cgroup)
 }
 
-fn enter_v2(membership: &Membership) -> Result<(), Failure> {
+fn enter_v2(membership: &Membership, payload: &str) -> Result<(), Failure> {
     mount_v2()?;
-    descend(TOP, &membership.path)?;
+    descend(TOP, &membership.path, payload)?;
     unmount(TOP, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, TOP))?;
     sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
     mount_v2()
@@ -144,9 +154,9 @@ fn mount_v2() -> Result<(), Failure> {
 }
 
 /// Makes the cgroup below this process's own and moves into it.
-fn descend(mounted: &str, own: &str) -> Result<(), Failure> {
+fn descend(mounted: &str, own: &str, payload: &str) -> Result<(), Failure> {
     let own = format!("{mounted}{}", own.trim_end_matches('/'));
-    let payload = format!("{own}/{PAYLOAD}");
+    let payload = format!("{own}/{payload}");
     let fail = |error: io::Error| Failure::io(Stage::Cgroup, &payload)(error);
     match fs::create_dir(&payload) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),

@@ -1,5 +1,6 @@
 //! Hard resource limits, lifted while it is still allowed.
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::failure::{Failure, Stage};
@@ -11,7 +12,8 @@ const NR_OPEN: u64 = 1_048_576;
 /// systemd does on a host, the others entirely. The soft limits stay.
 ///
 /// libvirtd's own limits would hold for the container otherwise (8192 open files, say), and only
-/// `CAP_SYS_RESOURCE` lifts a hard limit. What they protect, the cgroup does.
+/// `CAP_SYS_RESOURCE` lifts a hard limit. What they protect, the cgroup does. Where the host itself
+/// does not have the capability (a host that is a container), they stay.
 pub(crate) fn lift() -> Result<(), Failure> {
     let files = std::fs::read_to_string("/proc/sys/fs/nr_open")
         .ok()
@@ -29,7 +31,10 @@ pub(crate) fn lift() -> Result<(), Failure> {
     for (resource, maximum, name) in wanted {
         let current = getrlimit(resource).current;
         let limit = Rlimit { current, maximum };
-        setrlimit(resource, limit).map_err(Failure::io(Stage::Limits, name))?;
+        match setrlimit(resource, limit) {
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(error) => return Err(Failure::io(Stage::Limits, name)(error)),
+        }
     }
     Ok(())
 }

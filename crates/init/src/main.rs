@@ -48,7 +48,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            sys::say(&format!("virt-sandbox-init: {failure}"));
+            let line = format!("virt-sandbox-init: {failure}");
+            sys::say(&line);
+            sys::notify(&line);
             ExitCode::from(failure.stage.exit_status())
         }
     }

@@ -87,12 +87,29 @@ pub(crate) fn harden(writable: &[PathBuf]) -> Result<(), Failure> {
             return Err(Failure::new(Stage::Mounts, text));
         }
     }
+    if !mounted.iter().any(|mount| mount.target == Path::new(LOCKS)) {
+        mount_locks()?;
+    }
     for mount in &mounted {
         if let Some(attributes) = wanted(mount) {
             set(&mount.target, attributes, Stage::Mounts)?;
         }
     }
     Ok(())
+}
+
+/// Debian's systemd mounts this before anything else and halts if it can't, which without
+/// `CAP_SYS_ADMIN` it can't; what is mounted already it leaves alone.
+const LOCKS: &str = "/run/lock";
+
+fn mount_locks() -> Result<(), Failure> {
+    let fail = Failure::io(Stage::Mounts, LOCKS);
+    match rustix::fs::mkdir(LOCKS, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(fail(error)),
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("tmpfs", LOCKS, "tmpfs", flags, c"mode=1777,size=5m").map_err(fail)
 }
 
 /// The attributes that a mount is given; `None` for those of the kernel.

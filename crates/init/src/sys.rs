@@ -25,6 +25,16 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Tells whoever started the container. The console's reader may come too late: with this process
+/// the domain is gone, and its console with it.
+pub(crate) fn notify(status: &str) {
+    use std::os::unix::net::UnixDatagram;
+    if let (Some(path), Ok(socket)) = (std::env::var_os("NOTIFY_SOCKET"), UnixDatagram::unbound()) {
+        let _ = socket.set_nonblocking(true);
+        let _ = socket.send_to(format!("STATUS={status}").as_bytes(), path);
+    }
+}
+
 /// Gives systemd a process as the kernel would start it: Rust's runtime ignores SIGPIPE, and an
 /// ignored or blocked signal would stay so over exec.
 pub(crate) fn prepare_process() {
