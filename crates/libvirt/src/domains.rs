@@ -1,6 +1,6 @@
 //! Domains over a real connection.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,6 +13,7 @@ use vss_model::{DomainSpec, SandboxName, Uuid};
 use crate::connection::Libvirt;
 use crate::error::{Error, Reply, Result, StartError, refused};
 use crate::hypervisor::{DomainInfo, Hypervisor, RunningDomain};
+use crate::process::First;
 use crate::{domain_xml, process, read};
 
 /// How often the first process is looked for, 10 ms apart. It may be missing for a moment while a
@@ -80,7 +81,7 @@ impl Libvirt {
         &self,
         lookup: impl Fn(&Connect) -> Result<Option<Domain>>,
     ) -> Result<Option<RunningDomain>> {
-        let mut unseen = None;
+        let mut last = (String::new(), 0, First::Unseen);
         for look in 0..LOOKS {
             if look > 0 {
                 std::thread::sleep(Duration::from_millis(10));
@@ -91,24 +92,25 @@ impl Libvirt {
             let Some(controller) = domain.id() else {
                 return Ok(None);
             };
-            let name = name_of(&domain)?;
-            let init = process::container_init(Path::new("/proc"), controller);
-            let (Some(init_pid), Some(again)) = (init, self.ask(&lookup)?) else {
-                unseen = Some((name, controller));
-                continue;
-            };
-            if again.id() == Some(controller) {
-                return Ok(Some(RunningDomain {
-                    uuid: uuid_of(&domain)?,
-                    name,
-                    init_pid,
-                    controller_pid: controller,
-                }));
+            let first = process::container_init(Path::new("/proc"), controller);
+            let again = self.ask(&lookup)?.and_then(|domain| domain.id());
+            last = (name_of(&domain)?, controller, first);
+            match first {
+                First::Alive(init_pid) if again == Some(controller) => {
+                    return Ok(Some(RunningDomain {
+                        uuid: uuid_of(&domain)?,
+                        name: last.0,
+                        init_pid,
+                        controller_pid: controller,
+                    }));
+                }
+                _ => {}
             }
-            unseen = Some((name, controller));
         }
-        let (domain, controller) = unseen.unwrap_or_default();
-        Err(Error::NoInit { domain, controller })
+        match last {
+            (_, _, First::Dead) => Ok(None),
+            (domain, controller, _) => Err(Error::NoInit { domain, controller }),
+        }
     }
 
     /// What a failed start was about. Decided by what is there rather than by libvirt's words
@@ -134,7 +136,12 @@ impl Libvirt {
                 return Ok(StartError::UuidTaken { name: other, uuid });
             }
             if same.id().is_some() {
-                return Ok(StartError::Running { name });
+                if self.find(spec.uuid)?.is_some() {
+                    return Ok(StartError::Running { name });
+                }
+                // What is left of a container that ended is in the way until libvirt is told.
+                self.destroy(spec.uuid)?;
+                return Ok(StartError::Race { name, source });
             }
         }
         // "is already being removed", "is already being started", and the like: gone by now.
@@ -142,6 +149,17 @@ impl Libvirt {
             return Ok(StartError::Race { name, source });
         }
         Ok(StartError::Failed { name, source })
+    }
+
+    /// The domain that was just made.
+    fn just_started(&self, spec: &DomainSpec) -> Result<RunningDomain, StartError> {
+        if let Some(running) = self.find(spec.uuid)? {
+            return Ok(running);
+        }
+        self.destroy(spec.uuid)?;
+        Err(StartError::Ended {
+            name: spec.name.to_string(),
+        })
     }
 
     fn network_error(&self, spec: &DomainSpec) -> Result<Option<StartError>> {
@@ -180,12 +198,9 @@ impl Hypervisor for Libvirt {
 
     fn start(&self, spec: &DomainSpec) -> Result<RunningDomain, StartError> {
         let xml = domain_xml(spec)?;
-        let ended = || StartError::Ended {
-            name: spec.name.to_string(),
-        };
         loop {
             match self.connection().create_domain_xml(&xml, 0) {
-                Ok(_) => return self.find(spec.uuid)?.ok_or_else(ended),
+                Ok(_) => return self.just_started(spec),
                 Err(error) => {
                     // Where the connection broke over it, the domain may run or not.
                     if !self.reopened()? {
@@ -224,6 +239,26 @@ impl Hypervisor for Libvirt {
                     source,
                 }),
             }
+        })
+    }
+
+    fn console(&self, uuid: Uuid) -> Result<Option<PathBuf>> {
+        self.ask(|connection| {
+            let Some(domain) = by_uuid(connection, uuid)?.filter(|d| d.id().is_some()) else {
+                return Ok(None);
+            };
+            let Some(xml) = description(&domain)? else {
+                return Ok(None);
+            };
+            let answer = |reason: String| Error::Answer {
+                object: format!("the domain {uuid}"),
+                reason,
+            };
+            let document = read::parse(&xml).map_err(answer)?;
+            let console = read::console(&document);
+            console
+                .map(Some)
+                .ok_or_else(|| answer("it has no console".to_owned()))
         })
     }
 

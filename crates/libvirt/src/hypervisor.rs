@@ -1,5 +1,6 @@
 //! Domains, in this project's terms.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use vss_model::{DomainSpec, SandboxName, SecurityContext, Uuid};
@@ -43,7 +44,8 @@ pub trait Hypervisor {
     /// Where libvirt doesn't answer.
     fn domains(&self) -> Result<Vec<DomainInfo>>;
 
-    /// The running domain with this UUID; `None` where there is none, or it ended meanwhile.
+    /// The running domain with this UUID; `None` where there is none, or its first process ended.
+    /// Takes up to a second where that is in doubt: libvirt may be restarting it.
     ///
     /// # Errors
     /// Where libvirt doesn't answer.
@@ -68,6 +70,16 @@ pub trait Hypervisor {
     /// # Errors
     /// Where libvirt refuses or doesn't answer.
     fn destroy(&self, uuid: Uuid) -> Result<()>;
+
+    /// The terminal device on the host that shows the domain's console; `None` where it doesn't
+    /// run.
+    ///
+    /// Put it into raw mode as it is opened: what is read would else be echoed back, as input to
+    /// the container.
+    ///
+    /// # Errors
+    /// Where libvirt doesn't answer.
+    fn console(&self, uuid: Uuid) -> Result<Option<PathBuf>>;
 
     /// The memory in bytes that the domain's cgroup has in use; `None` where it doesn't run.
     ///
