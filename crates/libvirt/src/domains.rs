@@ -11,14 +11,17 @@ use virt::error::ErrorNumber;
 use vss_model::{DomainSpec, SandboxName, Uuid};
 
 use crate::connection::Libvirt;
-use crate::error::{Error, Reply, Result, StartError, refused};
+use crate::error::{Error, Reply, Result, StartError, is_cgroup_race, refused};
 use crate::hypervisor::{DomainInfo, Hypervisor, RunningDomain};
 use crate::process::First;
-use crate::{domain_xml, process, read};
+use crate::{domain_xml, process, read, startup_log};
 
-/// How often the first process is looked for, 10 ms apart. It may be missing for a moment while a
-/// domain ends, or while libvirt restarts one whose inside rebooted.
-const LOOKS: u32 = 100;
+/// How often a first process is looked for, 10 ms apart. It may be missing while a domain ends, or
+/// while libvirt restarts one whose inside rebooted.
+const LOOKS: u32 = 500;
+
+/// How often a dead first process is looked at before libvirt is thought not to notice.
+const DEAD_LOOKS: u32 = 100;
 
 /// `None` for "no such domain".
 fn found(result: Result<Domain, virt::error::Error>, what: &str) -> Result<Option<Domain>> {
@@ -81,7 +84,8 @@ impl Libvirt {
         &self,
         lookup: impl Fn(&Connect) -> Result<Option<Domain>>,
     ) -> Result<Option<RunningDomain>> {
-        let mut last = (String::new(), 0, First::Unseen);
+        let mut last = (String::new(), 0);
+        let mut dead = 0;
         for look in 0..LOOKS {
             if look > 0 {
                 std::thread::sleep(Duration::from_millis(10));
@@ -94,7 +98,7 @@ impl Libvirt {
             };
             let first = process::container_init(Path::new("/proc"), controller);
             let again = self.ask(&lookup)?.and_then(|domain| domain.id());
-            last = (name_of(&domain)?, controller, first);
+            last = (name_of(&domain)?, controller);
             match first {
                 First::Alive(init_pid) if again == Some(controller) => {
                     return Ok(Some(RunningDomain {
@@ -104,20 +108,20 @@ impl Libvirt {
                         controller_pid: controller,
                     }));
                 }
+                First::Dead if dead == DEAD_LOOKS => return Ok(None),
+                First::Dead => dead += 1,
                 _ => {}
             }
         }
-        match last {
-            (_, _, First::Dead) => Ok(None),
-            (domain, controller, _) => Err(Error::NoInit { domain, controller }),
-        }
+        let (domain, controller) = last;
+        Err(Error::NoInit { domain, controller })
     }
 
     /// What a failed start was about. Decided by what is there rather than by libvirt's words
     /// where that can be, as libvirtd translates them.
     fn start_error(&self, spec: &DomainSpec, source: Reply) -> Result<StartError> {
         let name = spec.name.to_string();
-        if source.is_cgroup_race() {
+        if is_cgroup_race(source.message()) || was_cgroup_race(&source, &name) {
             return Ok(StartError::Race { name, source });
         }
         if let Some(error) = self.network_error(spec)? {
@@ -173,6 +177,19 @@ impl Libvirt {
         }
         Ok(None)
     }
+}
+
+/// The same by the log, where libvirtd's words may be cut off.
+fn was_cgroup_race(source: &Reply, name: &str) -> bool {
+    if !source.is(ErrorNumber::InternalError) {
+        return false;
+    }
+    // The controller is about to write its last line.
+    std::thread::sleep(Duration::from_millis(20));
+    is_cgroup_race(&startup_log::of_last_start(
+        Path::new(startup_log::DIRECTORY),
+        name,
+    ))
 }
 
 impl Hypervisor for Libvirt {

@@ -45,7 +45,8 @@ pub trait Hypervisor {
     fn domains(&self) -> Result<Vec<DomainInfo>>;
 
     /// The running domain with this UUID; `None` where there is none, or its first process ended.
-    /// Takes up to a second where that is in doubt: libvirt may be restarting it.
+    /// Takes up to a second where that is in doubt: libvirt may be restarting it. A domain whose
+    /// first process is dead may stay in libvirt: [`destroy`](Self::destroy) clears it away.
     ///
     /// # Errors
     /// Where libvirt doesn't answer.

@@ -169,6 +169,9 @@ fn a_container_that_ends_at_once_is_no_running_one() {
                     }),
                     Err(other) => panic!("{other:?}"),
                 }
+                // Libvirt may keep what it doesn't know to be dead.
+                libvirt.destroy(spec.uuid).unwrap();
+                assert!(libvirt.domains().unwrap().is_empty());
             }
         },
     );

@@ -13,7 +13,7 @@ use vss_model::{DomainSpec, Filesystem, Interface, Uuid};
 
 /// Runs a test in a world of its own, where VSS_LAB=1 asks for the lab; else says loudly that it
 /// was skipped. `name` is the test function's.
-pub fn in_world(name: &str, test: impl FnOnce(&Libvirt)) {
+pub(crate) fn in_world(name: &str, test: impl FnOnce(&Libvirt)) {
     if std::env::var_os("VSS_WORLD").is_some() {
         test(&Libvirt::open(&Uri::default()).unwrap());
         return;
@@ -37,13 +37,13 @@ pub fn in_world(name: &str, test: impl FnOnce(&Libvirt)) {
     clippy::disallowed_methods,
     reason = "the one place of these tests that runs programs"
 )]
-pub fn command(program: &str, arguments: &[&str]) -> Command {
+pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     command
 }
 
-pub fn run(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let output = command(program, arguments).output().unwrap();
     assert!(
         output.status.success(),
@@ -53,12 +53,12 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
 }
 
 /// The definition of the own network that is shipped.
-pub fn shipped() -> PathBuf {
+pub(crate) fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../units/network.xml")
 }
 
 /// A container of the host's /usr that runs a shell script, with a writable /out.
-pub fn container(name: &str, script: &str) -> DomainSpec {
+pub(crate) fn container(name: &str, script: &str) -> DomainSpec {
     let root = PathBuf::from("/var/lib/libvirt/filesystems").join(name);
     for dir in [
         "usr", "proc", "sys", "dev", "run", "tmp", "etc", "var", "out",
@@ -97,13 +97,13 @@ pub fn container(name: &str, script: &str) -> DomainSpec {
 }
 
 /// A fresh UUID: the kernel's.
-pub fn new_uuid() -> Uuid {
+pub(crate) fn new_uuid() -> Uuid {
     let text = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
     text.trim().parse().unwrap()
 }
 
 /// An interface on the own network with the address 10.203.240.`last`.
-pub fn interface(last: u8, isolated: bool) -> Interface {
+pub(crate) fn interface(last: u8, isolated: bool) -> Interface {
     Interface {
         network: "virt-sandbox".to_owned(),
         mac: vss_model::MacAddress::libvirt([0, 0, last]),
@@ -116,7 +116,7 @@ pub fn interface(last: u8, isolated: bool) -> Interface {
 }
 
 /// What a container wrote to a file in /out, once it has it whole. A busy machine may take long.
-pub fn output(name: &str, file: &str) -> String {
+pub(crate) fn output(name: &str, file: &str) -> String {
     let path = Path::new("/var/lib/libvirt/filesystems")
         .join(name)
         .join("out")
@@ -126,7 +126,7 @@ pub fn output(name: &str, file: &str) -> String {
     })
 }
 
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -138,10 +138,10 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A shell command that serves a greeting on port 80. Perl is essential on Debian.
-pub const SERVER: &str = r#"perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 80, Listen => 5, ReuseAddr => 1) or die; open(F, ">", "/out/up"); close F; while ($c = $s->accept) { print $c "hello\n"; close $c }'"#;
+pub(crate) const SERVER: &str = r#"perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 80, Listen => 5, ReuseAddr => 1) or die; open(F, ">", "/out/up"); close F; while ($c = $s->accept) { print $c "hello\n"; close $c }'"#;
 
 /// What a server says.
-pub fn greeting(address: Ipv4Addr) -> String {
+pub(crate) fn greeting(address: Ipv4Addr) -> String {
     let mut stream =
         TcpStream::connect_timeout(&SocketAddr::from((address, 80)), Duration::from_secs(30))
             .unwrap();
