@@ -95,7 +95,7 @@ const ATTEMPTS: u32 = 20;
 /// Starts a domain, again where libvirt's race hit it.
 ///
 /// Another attempt is independent of the last: what hit it was a moment of another container's
-/// life. The pause grows to 100 ms, so that all attempts together take 1.5 s at most.
+/// life. The pause grows to 100 ms, so that the pauses together take 1.5 s at most.
 ///
 /// # Errors
 /// Those of [`Hypervisor::start`]; a race only after the last attempt.
@@ -115,4 +115,58 @@ pub fn start(hypervisor: &dyn Hypervisor, spec: &DomainSpec) -> Result<RunningDo
         }
     }
     hypervisor.start(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+
+    use super::*;
+    use crate::error::Reply;
+    use crate::testing::FakeHypervisor;
+
+    fn spec() -> DomainSpec {
+        DomainSpec {
+            name: "web1".parse().unwrap(),
+            uuid: Uuid::from_u128(7),
+            init: "/sbin/init".parse().unwrap(),
+            init_args: vec![],
+            init_env: vec![],
+            memory_kib: 1,
+            filesystems: vec![],
+            interfaces: vec![],
+            label: None,
+        }
+    }
+
+    fn race() -> StartError {
+        let source = virt::error::Error::from(CString::new("a\0").unwrap_err());
+        StartError::Race {
+            name: "web1".to_owned(),
+            source: Reply::from(source),
+        }
+    }
+
+    #[test]
+    fn a_race_is_tried_again_and_anything_else_is_not() {
+        let hypervisor = FakeHypervisor::default();
+        hypervisor.fail_start(race());
+        hypervisor.fail_start(race());
+        let running = start(&hypervisor, &spec()).unwrap();
+        assert_eq!(hypervisor.starts(), 3);
+        assert_eq!(hypervisor.find(spec().uuid).unwrap(), Some(running));
+        let error = start(&hypervisor, &spec()).unwrap_err();
+        assert!(matches!(error, StartError::Running { .. }));
+        assert_eq!(hypervisor.starts(), 4);
+    }
+
+    #[test]
+    fn a_race_that_never_ends_is_a_failure_in_the_end() {
+        let hypervisor = FakeHypervisor::default();
+        for _ in 0..ATTEMPTS {
+            hypervisor.fail_start(race());
+        }
+        assert!(start(&hypervisor, &spec()).unwrap_err().is_race());
+        assert_eq!(hypervisor.starts(), ATTEMPTS as usize);
+    }
 }
