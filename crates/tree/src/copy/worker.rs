@@ -37,6 +37,7 @@ impl<'a> Worker<'a> {
     }
 
     pub(super) fn work(&mut self, job: Job, crew: &Crew) -> Result<()> {
+        self.go_on()?;
         match job {
             Job::Node(path) => self.single(&path),
             Job::Tree(path) => {

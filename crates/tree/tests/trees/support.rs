@@ -15,7 +15,7 @@ use vss_tree::{CopyItem, CopyOptions, CopyReport, Error, Root};
 
 /// Whether the test can do its work; where not, it is skipped, loudly, and on a build server it
 /// fails.
-pub fn is_root(test: &str) -> bool {
+pub(crate) fn is_root(test: &str) -> bool {
     if rustix::process::geteuid().is_root() {
         return true;
     }
@@ -24,13 +24,13 @@ pub fn is_root(test: &str) -> bool {
     false
 }
 
-pub struct Trees {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Trees {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Trees {
     /// An empty `source`, `target` and `outside` beside each other.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new()
             .prefix("vss-tree")
             .tempdir()
@@ -41,27 +41,27 @@ impl Trees {
         Self { dir }
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
-    pub fn root(&self, below: &str) -> Root {
+    pub(crate) fn root(&self, below: &str) -> Root {
         Root::open(&self.path(below)).unwrap()
     }
 
-    pub fn write(&self, below: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, below: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(below);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         path
     }
 
-    pub fn link(&self, below: &str, target: impl AsRef<Path>) {
+    pub(crate) fn link(&self, below: &str, target: impl AsRef<Path>) {
         std::os::unix::fs::symlink(target, self.path(below)).unwrap();
     }
 
     /// Copies the whole of `source` to `target`.
-    pub fn copy_all(&self, threads: usize) -> Result<CopyReport, Error> {
+    pub(crate) fn copy_all(&self, threads: usize) -> Result<CopyReport, Error> {
         copy(
             &self.root("source"),
             &self.root("target"),
@@ -72,25 +72,25 @@ impl Trees {
     }
 }
 
-pub fn abs(path: &str) -> AbsPath {
+pub(crate) fn abs(path: &str) -> AbsPath {
     path.parse().unwrap()
 }
 
-pub fn tree(path: &str) -> CopyItem {
+pub(crate) fn tree(path: &str) -> CopyItem {
     CopyItem {
         path: abs(path),
         scope: CopyScope::Tree,
     }
 }
 
-pub fn node(path: &str) -> CopyItem {
+pub(crate) fn node(path: &str) -> CopyItem {
     CopyItem {
         path: abs(path),
         scope: CopyScope::Node,
     }
 }
 
-pub fn copy(
+pub(crate) fn copy(
     source: &Root,
     target: &Root,
     items: &[CopyItem],
@@ -108,15 +108,15 @@ pub fn copy(
     vss_tree::copy(source, target, items, &options)
 }
 
-pub fn mkfifo(path: &Path) {
+pub(crate) fn mkfifo(path: &Path) {
     rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR).unwrap();
 }
 
-pub fn set_xattr(path: &Path, name: &str, value: &[u8]) {
+pub(crate) fn set_xattr(path: &Path, name: &str, value: &[u8]) {
     rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
 }
 
-pub fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut list = vec![0; 65536];
     let length = rustix::fs::llistxattr(path, &mut list[..]).unwrap();
     list[..length]
@@ -134,7 +134,7 @@ pub fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// All that a tree is, as one line for each node: what a faithful copy has in common with it, but
 /// for access times, which looking changes.
-pub fn portrait(top: &Path) -> Vec<String> {
+pub(crate) fn portrait(top: &Path) -> Vec<String> {
     let mut lines = vec![];
     let mut inodes = BTreeMap::new();
     let mut ahead = vec![top.to_owned()];
@@ -180,7 +180,7 @@ pub fn portrait(top: &Path) -> Vec<String> {
 
 /// Runs a test where it may mount what it likes: a thread of its own in a mount namespace that ends
 /// with it.
-pub fn with_private_mounts(test: impl FnOnce() + Send) {
+pub(crate) fn with_private_mounts(test: impl FnOnce() + Send) {
     use nix::sched::{CloneFlags, unshare};
     use rustix::mount::{MountPropagationFlags, mount_change};
     std::thread::scope(|scope| {
@@ -196,7 +196,7 @@ pub fn with_private_mounts(test: impl FnOnce() + Send) {
     });
 }
 
-pub fn mount_tmpfs(path: &Path, options: &str) {
+pub(crate) fn mount_tmpfs(path: &Path, options: &str) {
     use rustix::mount::{MountFlags, mount};
     let options = CString::new(options).unwrap();
     mount(
