@@ -125,6 +125,31 @@ impl Root {
         Ok(content)
     }
 
+    /// The first bytes of a regular file, at most `limit`; a link is followed inside the tree.
+    /// `None` where there is no regular file. Never waits for a pipe nor opens a device.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn read_start(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+        let fail = |e: Errno| Error::io("read", self.on_host(path), e);
+        let node = match self.open_at(path, OFlags::PATH | OFlags::CLOEXEC) {
+            Ok(node) => node,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(e) => return Err(fail(e)),
+        };
+        let metadata = Metadata::of(&node).map_err(fail)?;
+        if metadata.kind != Kind::File {
+            return Ok(None);
+        }
+        let file = handle::open_file(&node, &metadata).map_err(fail)?;
+        let mut content = vec![];
+        File::from(file)
+            .take(limit)
+            .read_to_end(&mut content)
+            .map_err(|e| Error::io("read", self.on_host(path), e))?;
+        Ok(Some(content))
+    }
+
     /// The target of a symbolic link, as it is written.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ mod write;
 pub use error::{Error, Result};
 pub use manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus, is_booted};
 pub use paths::{NamedPath, PathKind, paths_named};
-pub use search::{LoadedUnit, load, names};
+pub use search::{LoadedUnit, drop_ins, find_file, load, names};
 pub use service::{Dependency, Service, ServiceType, Strength, dependencies};
 pub use settings::{Setting, Settings, parse_boolean};
 pub use specifier::{SpecifierContext, escape, expand, unescape};
