@@ -1,0 +1,106 @@
+//! The command line as a whole.
+
+use clap::{Parser, Subcommand};
+
+use crate::options::ConnectUri;
+use crate::verb;
+
+/// Run installed systemd services, each in a secure container of its own
+///
+/// virt-sandbox-service takes a systemd unit that this host has installed, finds the packages and
+/// files that it needs, and runs it in a libvirt LXC container that shares the host's /usr
+/// read-only and has its own /etc, /var and SELinux label. There is no image to build or to fetch.
+#[derive(Debug, Parser)]
+#[command(
+    name = "virt-sandbox-service",
+    bin_name = "virt-sandbox-service",
+    version,
+    propagate_version = false,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    after_help = "Examples:
+  See what a container of Apache would be, changing nothing:
+      virt-sandbox-service plan -C -u apache2.service web1
+  Make it, run it, look into it, take it away:
+      virt-sandbox-service create -C -u apache2.service web1
+      virt-sandbox-service start web1
+      virt-sandbox-service execute web1 -- ps ax
+      virt-sandbox-service delete --force web1
+
+'virt-sandbox-service VERB --help' has each verb's options and examples."
+)]
+pub(crate) struct Cli {
+    /// The libvirt to use; it has to be LXC on this host
+    #[arg(
+        short = 'c',
+        long = "connect",
+        value_name = "URI",
+        default_value = ConnectUri::DEFAULT,
+        global = true
+    )]
+    pub(crate) connect: ConnectUri,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Create(verb::create::Args),
+    Plan(verb::plan::Args),
+    Explain(verb::explain::Args),
+    Start(verb::start::Args),
+    Stop(verb::stop::Args),
+    Restart(verb::restart::Args),
+    #[command(visible_alias = "exec")]
+    Execute(verb::execute::Args),
+    #[command(visible_alias = "shell")]
+    Connect(verb::connect::Args),
+    Status(verb::status::Args),
+    #[command(visible_alias = "ls")]
+    List(verb::list::Args),
+    Inspect(verb::inspect::Args),
+    #[command(visible_alias = "rm")]
+    Delete(verb::delete::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// The manual page is written by hand; this keeps it whole.
+    #[test]
+    fn the_manual_page_has_every_verb_and_option() {
+        let page = include_str!("../../../man/virt-sandbox-service.1").replace("\\-", "-");
+        let mut missing = Vec::new();
+        let mut check = |owner: &str, command: &clap::Command| {
+            for arg in command.get_arguments().filter(|a| !a.is_hide_set()) {
+                let long = arg.get_long().map(|l| format!("--{l}"));
+                let short = arg.get_short().map(|s| format!("-{s}"));
+                for option in long.into_iter().chain(short) {
+                    if !page.contains(&option) {
+                        missing.push(format!("{owner}: {option}"));
+                    }
+                }
+            }
+        };
+        let command = Cli::command();
+        check("virt-sandbox-service", &command);
+        for verb in command.get_subcommands() {
+            check(verb.get_name(), verb);
+            let heading = format!(".SS {}", verb.get_name());
+            if !page.contains(&heading) {
+                missing.push(heading);
+            }
+        }
+        assert!(missing.is_empty(), "not in the manual page: {missing:#?}");
+    }
+}
