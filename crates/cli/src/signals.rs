@@ -31,7 +31,7 @@ pub(crate) fn install() {
         // SAFETY: the handler only stores to atomics, which is async-signal-safe.
         let before = unsafe { sigaction(signal, &action) };
         if let Ok(before) = before
-            && before.handler() == SigHandler::SigIgn
+            && matches!(before.handler(), SigHandler::SigIgn)
         {
             // SAFETY: this puts back the disposition that was there.
             let _ = unsafe { sigaction(signal, &before) };

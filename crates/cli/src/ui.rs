@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
+use clap::error::ErrorKind;
 use vss_model::Sanitized;
 
 use crate::failure::{Failure, Status};
@@ -99,7 +100,12 @@ impl Ui {
     /// What clap has to say: help and version on stdout, a usage error as one of ours.
     pub(crate) fn clap(&mut self, error: &clap::Error) -> Status {
         if error.use_stderr() {
-            let failure = usage_failure(&error.render().to_string());
+            let failure = match error.kind() {
+                ErrorKind::MissingSubcommand => {
+                    Failure::usage("no verb given").hint(format!("{PROGRAM} --help"))
+                }
+                _ => usage_failure(&error.render().to_string()),
+            };
             self.failure(&failure);
             return failure.status;
         }
@@ -119,9 +125,11 @@ fn usage_failure(rendered: &str) -> Failure {
         if let Some(tip) = line.strip_prefix("tip: ") {
             hints.push(tip.to_owned());
         } else if let Some(usage) = line.strip_prefix("Usage: ") {
-            hints.push(format!("usage: {usage}"));
-        } else if line.starts_with("For more information") {
-            continue;
+            let words = usage.split(' ').take_while(|w| !w.starts_with(['[', '<', '-']));
+            let verb: Vec<&str> = words.filter(|w| !w.contains(char::is_uppercase)).collect();
+            hints.push(format!("{} --help", verb.join(" ")));
+        } else if line.starts_with("For more information") || line.starts_with(PROGRAM) {
+            // The hint says it, or it is the usage's second line.
         } else {
             message.push(line.strip_prefix("error: ").unwrap_or(line));
         }
@@ -146,7 +154,7 @@ mod tests {
             failure.hints,
             [
                 "a similar argument exists: '--all'",
-                "usage: x list [OPTIONS]"
+                "x list --help"
             ]
         );
         assert_eq!(failure.status, Status::USAGE);
