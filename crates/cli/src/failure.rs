@@ -95,9 +95,7 @@ impl Failure {
     /// A failure after a signal is an interruption, whatever it was that noticed it first.
     pub(crate) fn or_interrupted(self, signal: Option<i32>) -> Self {
         match signal {
-            Some(signal) if self.status != Status::PIPE => {
-                self.status(Status::of_signal(signal))
-            }
+            Some(signal) if self.status != Status::PIPE => self.status(Status::of_signal(signal)),
             _ => self,
         }
     }

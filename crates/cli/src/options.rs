@@ -132,9 +132,9 @@ impl FromStr for ConnectUri {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "lxc:///" | "lxc:///system" => Ok(Self(text.to_owned())),
-            _ if text.starts_with("lxc://") || text.starts_with("lxc+") => Err(
-                "only libvirt on this host can be used: its URI is lxc:///system".to_owned(),
-            ),
+            _ if text.starts_with("lxc://") || text.starts_with("lxc+") => {
+                Err("only libvirt on this host can be used: its URI is lxc:///system".to_owned())
+            }
             _ => Err("only lxc URIs are supported, as in lxc:///system".to_owned()),
         }
     }
@@ -170,7 +170,13 @@ mod tests {
         for good in ["lxc:///", "lxc:///system"] {
             assert_eq!(good.parse::<ConnectUri>().unwrap().as_str(), good);
         }
-        for bad in ["", "lxc", "qemu:///system", "lxc+ssh://h/system", "lxc://h/"] {
+        for bad in [
+            "",
+            "lxc",
+            "qemu:///system",
+            "lxc+ssh://h/system",
+            "lxc://h/",
+        ] {
             assert!(bad.parse::<ConnectUri>().is_err(), "{bad:?}");
         }
     }

@@ -87,10 +87,7 @@ mod tests {
         let mut out = Vec::new();
         json(&mut out, &["\u{1b}[2J\u{9b}31m\u{202e}\u{7f}ü\n"]).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(
-            text,
-            "[\n  \"\\u001b[2J\\u009b31m\\u202e\\u007fü\\n\"\n]\n"
-        );
+        assert_eq!(text, "[\n  \"\\u001b[2J\\u009b31m\\u202e\\u007fü\\n\"\n]\n");
         let back: Vec<String> = serde_json::from_str(&text).unwrap();
         assert_eq!(back, ["\u{1b}[2J\u{9b}31m\u{202e}\u{7f}ü\n"]);
     }

@@ -125,7 +125,9 @@ fn usage_failure(rendered: &str) -> Failure {
         if let Some(tip) = line.strip_prefix("tip: ") {
             hints.push(tip.to_owned());
         } else if let Some(usage) = line.strip_prefix("Usage: ") {
-            let words = usage.split(' ').take_while(|w| !w.starts_with(['[', '<', '-']));
+            let words = usage
+                .split(' ')
+                .take_while(|w| !w.starts_with(['[', '<', '-']));
             let verb: Vec<&str> = words.filter(|w| !w.contains(char::is_uppercase)).collect();
             hints.push(format!("{} --help", verb.join(" ")));
         } else if line.starts_with("For more information") || line.starts_with(PROGRAM) {
@@ -152,10 +154,7 @@ mod tests {
         assert_eq!(failure.message, "unexpected argument '--al' found");
         assert_eq!(
             failure.hints,
-            [
-                "a similar argument exists: '--all'",
-                "x list --help"
-            ]
+            ["a similar argument exists: '--all'", "x list --help"]
         );
         assert_eq!(failure.status, Status::USAGE);
     }

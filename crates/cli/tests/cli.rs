@@ -100,9 +100,15 @@ fn usage_errors_name_the_problem() {
         (&["create", "-u", "a b", "web1"], "' '"),
         (&["create", "-u", "a", "-l", "s0:c1024", "web1"], "c1024"),
         (&["create", "-u", "a", "-l", "c1,c2", "web1"], "c1,c2"),
-        (&["create", "-u", "a", "-N", "bridge=x", "web1"], "source=NET"),
+        (
+            &["create", "-u", "a", "-N", "bridge=x", "web1"],
+            "source=NET",
+        ),
         (&["create", "-u", "a", "-p", "dir", "web1"], "not absolute"),
-        (&["create", "-u", "a", "--copy", "/etc/../x", "web1"], "\"..\""),
+        (
+            &["create", "-u", "a", "--copy", "/etc/../x", "web1"],
+            "\"..\"",
+        ),
         (
             &["create", "-u", "a", "--confinement", "strong", "web1"],
             "auto, reduced and none",
@@ -124,8 +130,12 @@ fn usage_errors_name_the_problem() {
 #[test]
 fn a16_no_verb_takes_a_bad_name() {
     let long = "x".repeat(64);
-    for name in ["../x", ".", "", "a b", "Web", "-x", "a/b", "%i", "a\nb", "ａ", &long] {
-        for verb in ["start", "stop", "restart", "status", "connect", "inspect", "delete"] {
+    for name in [
+        "../x", ".", "", "a b", "Web", "-x", "a/b", "%i", "a\nb", "ａ", &long,
+    ] {
+        for verb in [
+            "start", "stop", "restart", "status", "connect", "inspect", "delete",
+        ] {
             usage_error(&[verb, "--", name]);
         }
         usage_error(&["create", "-u", "a.service", "--", name]);

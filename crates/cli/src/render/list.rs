@@ -77,9 +77,6 @@ pub(super) mod tests {
         assert_eq!(out, b"[]\n");
         let mut out = Vec::new();
         text(&mut out, &[], true).unwrap();
-        assert_eq!(
-            out,
-            b"NAME  UNIT  STATE  CONFINED  ADDRESS  SINCE\n"
-        );
+        assert_eq!(out, b"NAME  UNIT  STATE  CONFINED  ADDRESS  SINCE\n");
     }
 }
