@@ -6,8 +6,12 @@
 //! [`hint`](Error::hint) says what to run next.
 
 pub mod control;
+mod enablement;
 pub mod error;
+pub mod hostkey;
+mod lifecycle;
 pub mod outcome;
+mod process;
 
 pub use control::{Control, Notice, Observer, Quiet};
 pub use error::{Error, Kind, Result};

@@ -1,0 +1,3 @@
+//! Start, stop and restart.
+
+mod detached;
