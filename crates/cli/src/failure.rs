@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use vss_manager::Kind;
+
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Status(u8);
@@ -14,6 +16,8 @@ impl Status {
     pub(crate) const FAILURE: Self = Self(1);
     /// The command line makes no sense.
     pub(crate) const USAGE: Self = Self(2);
+    /// `status` of a container that does not run, as `systemctl status` has it.
+    pub(crate) const NOT_RUNNING: Self = Self(3);
     /// `execute` failed before there was a command to speak of (podman-exec(1)).
     pub(crate) const EXECUTE: Self = Self(125);
     /// The reader of our output went away: 128 + SIGPIPE.
@@ -98,6 +102,24 @@ impl Failure {
             Some(signal) if self.status != Status::PIPE => self.status(Status::of_signal(signal)),
             _ => self,
         }
+    }
+}
+
+impl From<vss_manager::Error> for Failure {
+    fn from(error: vss_manager::Error) -> Self {
+        let mut failure = Self::from_error(&error);
+        if let vss_manager::Error::StartFailed { log, .. } = &error {
+            for line in log {
+                failure.message.push('\n');
+                failure.message.push_str(line);
+            }
+        }
+        failure.hints.extend(error.hint());
+        failure.status(match error.kind() {
+            Kind::Usage => Status::USAGE,
+            Kind::Cancelled => Status::of_signal(2),
+            Kind::Conflict | Kind::NotFound | Kind::Service | Kind::System => Status::FAILURE,
+        })
     }
 }
 

@@ -16,6 +16,7 @@ mod render;
 mod signals;
 mod ui;
 mod verb;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,10 @@ use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
 use clap::{Args, ValueEnum};
+use vss_manager::CreateRequest;
 use vss_model::{AbsPath, ConfinementChoice, Level, NetworkChoice, SandboxName, UnitName};
+
+use crate::failure::Failure;
 
 /// The headings under which `--help` groups what makes up a container.
 const CONTENT: &str = "Content";
@@ -29,16 +32,9 @@ pub(crate) struct ContainerOptions {
     #[arg(short = 'C', long = "copy-data", help_heading = CONTENT)]
     pub(crate) copy_data: bool,
 
-    /// Keep the container's own files in DIR/NAME
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        value_parser = absolute_path(),
-        help_heading = CONTENT,
-        default_value = "/var/lib/libvirt/filesystems"
-    )]
-    pub(crate) path: AbsPath,
+    /// Keep the container's own files in DIR/NAME [default: /var/lib/libvirt/filesystems]
+    #[arg(short, long, value_name = "DIR", value_parser = absolute_path(), help_heading = CONTENT)]
+    pub(crate) path: Option<AbsPath>,
 
     /// Give the container a private copy of the host's PATH; may be repeated
     #[arg(long, value_name = "PATH", value_parser = absolute_path(), help_heading = CONTENT)]
@@ -84,6 +80,31 @@ pub(crate) struct ContainerOptions {
     /// Without it, an interface on the libvirt network virt-sandbox, which is made on first use.
     #[arg(short = 'N', long, value_name = "OPTS", help_heading = ISOLATION)]
     pub(crate) network: Option<NetworkChoice>,
+}
+
+impl ContainerOptions {
+    /// What the manager is asked for.
+    pub(crate) fn request(self, name: SandboxName) -> Result<CreateRequest, Failure> {
+        if self.unit.is_empty() {
+            return Err(Failure::usage("no unit given").hint(
+                "name what to run inside with -u UNIT; systemctl list-unit-files shows all",
+            ));
+        }
+        Ok(CreateRequest {
+            name,
+            units: self.unit,
+            copy_data: self.copy_data,
+            level: self.level,
+            network: self.network.unwrap_or_default(),
+            path: self.path,
+            copy: self.copy,
+            share: self.share,
+            mask: self.mask,
+            confinement: self.confinement,
+            allow_shared_label: self.allow_shared_label,
+            allow_live_copy: self.allow_live_copy,
+        })
+    }
 }
 
 /// How results are shown.

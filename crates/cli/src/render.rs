@@ -8,6 +8,7 @@ pub(crate) mod deleted;
 pub(crate) mod explain;
 pub(crate) mod list;
 pub(crate) mod moment;
+pub(crate) mod plan;
 pub(crate) mod status;
 pub(crate) mod table;
 

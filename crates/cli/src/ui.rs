@@ -84,17 +84,27 @@ impl Ui {
         }
     }
 
-    /// Asks a question on the terminal; `None` where nobody is there to be asked.
-    pub(crate) fn ask(&mut self, question: &str) -> Result<Option<bool>, Failure> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Ok(None);
+    /// Whether somebody is there to be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Shows lines on stderr, before a question.
+    pub(crate) fn show(&mut self, text: &str) -> Result<(), Failure> {
+        for line in text.lines() {
+            writeln!(self.err, "{}", Sanitized::text(line))?;
         }
+        Ok(())
+    }
+
+    /// Asks a question; no answer is a no.
+    pub(crate) fn ask(&mut self, question: &str) -> Result<bool, Failure> {
         self.flush()?;
         write!(self.err, "{} [y/N] ", Sanitized::text(question))?;
         self.err.flush()?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
-        Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// What clap has to say: help and version on stdout, a usage error as one of ours.
@@ -114,6 +124,22 @@ impl Ui {
             Ok(()) => Status::OK,
             Err(error) => Failure::from(error).status,
         }
+    }
+}
+
+/// Messages of a verb that is at work, possibly from several threads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Messages(());
+
+impl Messages {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+
+    /// Says it on stderr at once. A failure to say it has nobody to be told to.
+    pub(crate) fn message(self, text: &str) {
+        let mut err = AutoStream::auto(io::stderr());
+        let _ = writeln!(err, "{PROGRAM}: {}", Sanitized::text(text));
     }
 }
 

@@ -4,6 +4,7 @@
 //! The help texts stand in `help/`; `SNAPSHOTS=overwrite cargo test -p vss-cli` writes them anew.
 
 #![expect(clippy::disallowed_methods, reason = "the program under test is run")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};

@@ -30,3 +30,34 @@ fn part(part: Part) -> &'static str {
         Part::Journal => "journal",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vss_manager::outcome::{Kept, Removal};
+
+    use super::*;
+
+    #[test]
+    fn what_goes_and_what_stays() {
+        let deleted = DeleteOutcome {
+            name: "web1".parse().unwrap(),
+            uuid: None,
+            running: false,
+            removes: vec![Removal {
+                part: Part::Config,
+                what: "/etc/libvirt-sandbox/services/web1.sandbox".into(),
+            }],
+            keeps: vec![Kept {
+                path: "/srv/web1".parse().unwrap(),
+                why: "--keep-content".into(),
+            }],
+        };
+        let mut out = Vec::new();
+        text(&mut out, "Removed", &deleted).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "Removed sandbox config /etc/libvirt-sandbox/services/web1.sandbox\n\
+             Kept /srv/web1: --keep-content\n"
+        );
+    }
+}

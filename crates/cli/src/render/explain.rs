@@ -1,62 +1,81 @@
-//! `explain` as a sentence and its causes.
+//! `explain` as a sentence and its chain of causes.
 
 use std::io::{self, Write};
 
-use vss_manager::outcome::PathReason;
+use vss_manager::{Explanation, Fate};
 use vss_model::Sanitized;
 
-/// Writes what becomes of the path, where that is decided, and why, the deciding cause first.
-pub(crate) fn text(out: &mut impl Write, reason: &PathReason) -> io::Result<()> {
-    let meaning = match reason.word.as_str() {
-        "copy" => "private: a copy of the host's",
-        "share" => "shared: the host's, read-only",
-        "mask" => "masked: not to be seen",
-        "generate" => "generated: made for this container",
-        _ => "absent",
-    };
-    writeln!(out, "{}: {meaning}", reason.path)?;
-    match &reason.decided_at {
-        Some(at) if *at != reason.path => writeln!(out, "  decided at {at}, which it lies in")?,
+/// Writes what the path is, where that is decided, and why, the deciding cause first. A cause that
+/// names another file is followed by the causes of that one.
+pub(crate) fn text(out: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
+    let path = &explanation.path;
+    writeln!(
+        out,
+        "{path} is {}: {}",
+        explanation.fate,
+        meaning(explanation.fate)
+    )?;
+    match &explanation.entry {
+        Some(entry) if entry.path != *path => writeln!(out, "decided with {}", entry.path)?,
         _ => {}
     }
-    for (n, cause) in reason.causes.iter().enumerate() {
-        let lead = if n == 0 { "because" } else { "    and" };
-        writeln!(out, "  {lead}: {}", Sanitized::text(&cause.to_string()))?;
+    let mut of = None;
+    for (decided, cause) in &explanation.chain {
+        if of != Some(decided) {
+            writeln!(out, "  {decided}")?;
+            of = Some(decided);
+        }
+        writeln!(out, "    because: {}", Sanitized::text(&cause.to_string()))?;
     }
     Ok(())
 }
 
+fn meaning(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Private => "the container's own copy",
+        Fate::Shared => "the host's, read-only",
+        Fate::Masked => "kept out, although the host has it",
+        Fate::Generated => "made for the container",
+        Fate::Absent => "not in the container",
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use vss_model::Cause;
+    use vss_model::{AbsPath, Cause};
 
     use super::*;
 
     #[test]
-    fn the_deciding_cause_comes_first() {
-        let reason = PathReason {
-            path: "/etc/apache2/mods-enabled/a.load".parse().unwrap(),
-            word: "copy".into(),
-            decided_at: Some("/etc/apache2".parse().unwrap()),
-            causes: vec![
-                Cause::WholeDirectory {
-                    directory: "/etc/apache2".parse().unwrap(),
-                    owners: vec!["apache2".into()],
-                },
-                Cause::RequiredUnit {
-                    by: "a.service".parse().unwrap(),
-                    directive: "Requires=".into(),
-                },
+    fn a_cause_is_followed_by_the_causes_of_what_it_names() {
+        let path = |text: &str| text.parse::<AbsPath>().unwrap();
+        let explanation = Explanation {
+            path: path("/etc/ssl/a.pem"),
+            fate: Fate::Private,
+            entry: None,
+            chain: vec![
+                (
+                    path("/etc/ssl/a.pem"),
+                    Cause::NamedIn {
+                        file: path("/etc/apache2/x.conf"),
+                    },
+                ),
+                (
+                    path("/etc/apache2"),
+                    Cause::WholeDirectory {
+                        directory: path("/etc/apache2"),
+                        owners: vec!["apache2".into()],
+                    },
+                ),
             ],
         };
         let mut out = Vec::new();
-        text(&mut out, &reason).unwrap();
+        text(&mut out, &explanation).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "/etc/apache2/mods-enabled/a.load: private: a copy of the host's\n  \
-             decided at /etc/apache2, which it lies in\n  \
-             because: /etc/apache2 belongs wholly to apache2\n      \
-             and: Requires= of a.service\n"
+            "/etc/ssl/a.pem is private: the container's own copy\n  \
+             /etc/ssl/a.pem\n    because: named in /etc/apache2/x.conf\n  \
+             /etc/apache2\n    because: /etc/apache2 belongs wholly to apache2\n"
         );
     }
 }

@@ -31,7 +31,7 @@ fn row(entry: &ListEntry) -> [Cell; 6] {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use vss_model::{Confinement, SandboxState};
 
     use super::*;

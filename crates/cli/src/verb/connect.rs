@@ -1,7 +1,12 @@
 //! `connect`: a shell inside a container.
 
+use std::io::{self, IsTerminal};
+
 use clap::Args as ClapArgs;
 use vss_model::SandboxName;
+
+use super::{Machine, caller};
+use crate::failure::{Failure, Status};
 
 /// Open a root shell in a container; ^] ends it
 ///
@@ -12,4 +17,14 @@ use vss_model::SandboxName;
 pub(crate) struct Args {
     /// The container
     pub(crate) name: SandboxName,
+}
+
+pub(super) fn run(args: &Args, machine: &Machine) -> Result<Status, Failure> {
+    let host = machine.open()?;
+    if !io::stdin().is_terminal() {
+        let hint = format!("virt-sandbox-service execute -i {} -- sh", args.name);
+        return Err(Failure::new("connect needs a terminal").hint(hint));
+    }
+    let code = vss_manager::inside::connect(&host, &args.name, &caller())?;
+    Ok(Status::of_command(code))
 }

@@ -1,9 +1,15 @@
 //! `create`: plan a container and make it.
 
 use clap::Args as ClapArgs;
+use vss_manager::create::CreateOptions;
 use vss_model::SandboxName;
 
-use crate::options::{ContainerOptions, FormatOptions};
+use super::{Machine, control};
+use crate::failure::{Failure, Status};
+use crate::options::{ContainerOptions, Format, FormatOptions};
+use crate::render;
+use crate::ui::Ui;
+use crate::watch::Watch;
 
 /// Make a container for units that this host has installed
 ///
@@ -42,4 +48,36 @@ pub(crate) struct Args {
 
     /// The container's name: a-z, 0-9, '.', '_', '-'; at most 63 characters
     pub(crate) name: SandboxName,
+}
+
+pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, Failure> {
+    let Args {
+        container,
+        now,
+        enable,
+        dry_run,
+        output,
+        name,
+    } = args;
+    ui.set_quiet(output.quiet);
+    let request = container.request(name)?;
+    let host = machine.open()?;
+    if dry_run {
+        return super::plan::show(&host, &request, output, ui);
+    }
+    let watch = Watch::new(output.quiet);
+    let options = CreateOptions { now, enable };
+    let created = vss_manager::create::create(&host, &request, &options, &control(&watch))?;
+    match output.format {
+        Format::Json => render::json(ui.out(), &created)?,
+        Format::Table => {
+            for warning in &created.warnings {
+                ui.warning(warning);
+            }
+            if !output.quiet {
+                render::created::text(ui.out(), &created)?;
+            }
+        }
+    }
+    Ok(Status::OK)
 }

@@ -1,9 +1,13 @@
 //! `execute`: a command inside a container.
 
-use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 
 use clap::Args as ClapArgs;
+use vss_manager::inside::ExecuteRequest;
 use vss_model::SandboxName;
+
+use super::{Machine, caller};
+use crate::failure::{Failure, Status};
 
 /// Run a command in a container
 ///
@@ -46,7 +50,7 @@ pub(crate) struct Args {
 
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true)]
-    pub(crate) command: Vec<OsString>,
+    pub(crate) command: Vec<String>,
 }
 
 /// A variable for an environment (environ(7)).
@@ -55,4 +59,26 @@ fn variable(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("it has to be of the form NAME=VALUE".to_owned()),
     }
+}
+
+pub(super) fn run(args: Args, machine: &Machine) -> Result<Status, Failure> {
+    // As podman and docker do, so that a failure of ours is never taken for the command's.
+    attempt(args, machine).map_err(|failure| failure.status(Status::EXECUTE))
+}
+
+fn attempt(args: Args, machine: &Machine) -> Result<Status, Failure> {
+    let host = machine.open()?;
+    let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let tty = args.tty || on_terminal;
+    let request = ExecuteRequest {
+        argv: args.command,
+        user: args.user,
+        workdir: args.workdir,
+        env: args.env,
+        interactive: args.interactive || tty,
+        tty,
+        caller: caller(),
+    };
+    let code = vss_manager::inside::execute(&host, &args.name, &request)?;
+    Ok(Status::of_command(code))
 }

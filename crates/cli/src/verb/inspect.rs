@@ -2,7 +2,10 @@
 
 use clap::Args as ClapArgs;
 
-use crate::options::Names;
+use super::{Machine, bulk};
+use crate::failure::{Failure, Status};
+use crate::options::{Format, FormatOptions, Names};
+use crate::ui::Ui;
 
 /// Print all that is known of containers, as a JSON array
 ///
@@ -13,4 +16,14 @@ use crate::options::Names;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) names: Names,
+}
+
+pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status, Failure> {
+    let host = machine.open()?;
+    let output = FormatOptions {
+        format: Format::Json,
+        quiet: false,
+    };
+    let act = |name: &_, _: &mut Ui| Ok(vss_manager::inventory::inspect(&host, name)?);
+    bulk::run(&args.names.names, output, ui, act, |_| String::new())
 }

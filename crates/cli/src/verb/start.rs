@@ -1,8 +1,13 @@
 //! `start`: until the service inside is active.
 
 use clap::Args as ClapArgs;
+use vss_manager::outcome::StartOutcome;
 
+use super::{Machine, bulk, control};
+use crate::failure::{Failure, Status};
 use crate::options::{FormatOptions, Names};
+use crate::ui::Ui;
+use crate::watch::Watch;
 
 /// Start containers; return when their services are active
 ///
@@ -22,4 +27,31 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) names: Names,
+}
+
+pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status, Failure> {
+    let host = machine.open()?;
+    if args.dry_run {
+        return bulk::would(&host, &args.names.names, args.output, ui, "start");
+    }
+    let watch = Watch::new(args.output.quiet);
+    let act = |name: &_, _: &mut Ui| {
+        Ok(vss_manager::lifecycle::start(
+            &host,
+            name,
+            &control(&watch),
+        )?)
+    };
+    bulk::run(&args.names.names, args.output, ui, act, say)
+}
+
+fn say(started: &StartOutcome) -> String {
+    let name = &started.name;
+    let address = started.address.map(|a| format!(" at {a}"));
+    let address = address.unwrap_or_default();
+    if started.already {
+        format!("{name} is running already{address}")
+    } else {
+        format!("Started {name}{address}")
+    }
 }

@@ -3,7 +3,11 @@
 use clap::Args as ClapArgs;
 use vss_model::SandboxName;
 
-use crate::options::FormatOptions;
+use super::Machine;
+use crate::failure::{Failure, Status as ExitStatus};
+use crate::options::{Format, FormatOptions};
+use crate::render;
+use crate::ui::Ui;
 
 /// Show how a container is
 ///
@@ -19,4 +23,18 @@ pub(crate) struct Args {
 
     /// The container
     pub(crate) name: SandboxName,
+}
+
+pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<ExitStatus, Failure> {
+    let status = vss_manager::inventory::status(&machine.open()?, &args.name)?;
+    match args.output.format {
+        Format::Json => render::json(ui.out(), &status)?,
+        Format::Table if args.output.quiet => {}
+        Format::Table => render::status::text(ui.out(), &status)?,
+    }
+    Ok(if status.entry.state.has_domain() {
+        ExitStatus::OK
+    } else {
+        ExitStatus::NOT_RUNNING
+    })
 }
