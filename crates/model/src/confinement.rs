@@ -1,9 +1,21 @@
 //! What holds root inside a container (design: "read-only needs an enforcer").
+//!
+//! The choice itself is here; what it means in the kernel's own terms is data in three modules,
+//! which the init applies to the first process inside and `execute` to every process that joins:
+//!
+//! - [`capability`]: which capabilities are kept, with a reason for each.
+//! - [`seccomp`]: the system calls that are refused, as a program for the kernel.
+//! - [`surface`]: which files of `/proc` and `/sys` are out of sight.
+
+pub mod capability;
+pub mod seccomp;
+pub mod surface;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What an administrator asks for with `--confinement`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -56,6 +68,14 @@ impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// The name of the cgroup in which a container's processes are, the root of its cgroup namespace.
+///
+/// The init makes it, in every hierarchy; the runner removes it where libvirt does not.
+#[must_use]
+pub fn payload_cgroup(uuid: Uuid) -> String {
+    format!("virt-sandbox-{uuid}")
 }
 
 /// Why a text is no confinement.

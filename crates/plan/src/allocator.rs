@@ -242,7 +242,7 @@ mod tests {
         let first = next_label("id", &name("a"), &[]).unwrap();
         assert_eq!(first.len(), 2);
         let low = first.iter().next().unwrap();
-        let wide = format!("s0:{}.c1023", low);
+        let wide = format!("s0:{low}.c1023");
         for held in [format!("s0:{first}"), format!("s0:{low}"), wide] {
             let other = next_label("id", &name("a"), &[holds(&held)]).unwrap();
             assert!(

@@ -1,0 +1,220 @@
+//! The capabilities that a container's processes may ever have (capabilities(7)).
+
+use super::Confinement;
+
+/// A capability by its number in `linux/capability.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "each is described in capabilities(7)")]
+pub enum Capability {
+    Chown = 0,
+    DacOverride = 1,
+    DacReadSearch = 2,
+    Fowner = 3,
+    Fsetid = 4,
+    Kill = 5,
+    Setgid = 6,
+    Setuid = 7,
+    Setpcap = 8,
+    LinuxImmutable = 9,
+    NetBindService = 10,
+    NetBroadcast = 11,
+    NetAdmin = 12,
+    NetRaw = 13,
+    IpcLock = 14,
+    IpcOwner = 15,
+    SysModule = 16,
+    SysRawio = 17,
+    SysChroot = 18,
+    SysPtrace = 19,
+    SysPacct = 20,
+    SysAdmin = 21,
+    SysBoot = 22,
+    SysNice = 23,
+    SysResource = 24,
+    SysTime = 25,
+    SysTtyConfig = 26,
+    Mknod = 27,
+    Lease = 28,
+    AuditWrite = 29,
+    AuditControl = 30,
+    Setfcap = 31,
+    MacOverride = 32,
+    MacAdmin = 33,
+    Syslog = 34,
+    WakeAlarm = 35,
+    BlockSuspend = 36,
+    AuditRead = 37,
+    Perfmon = 38,
+    Bpf = 39,
+    CheckpointRestore = 40,
+}
+
+impl Capability {
+    /// Every capability that Linux 5.9 and later have.
+    pub const ALL: [Self; 41] = {
+        use Capability as C;
+        [
+            C::Chown,
+            C::DacOverride,
+            C::DacReadSearch,
+            C::Fowner,
+            C::Fsetid,
+            C::Kill,
+            C::Setgid,
+            C::Setuid,
+            C::Setpcap,
+            C::LinuxImmutable,
+            C::NetBindService,
+            C::NetBroadcast,
+            C::NetAdmin,
+            C::NetRaw,
+            C::IpcLock,
+            C::IpcOwner,
+            C::SysModule,
+            C::SysRawio,
+            C::SysChroot,
+            C::SysPtrace,
+            C::SysPacct,
+            C::SysAdmin,
+            C::SysBoot,
+            C::SysNice,
+            C::SysResource,
+            C::SysTime,
+            C::SysTtyConfig,
+            C::Mknod,
+            C::Lease,
+            C::AuditWrite,
+            C::AuditControl,
+            C::Setfcap,
+            C::MacOverride,
+            C::MacAdmin,
+            C::Syslog,
+            C::WakeAlarm,
+            C::BlockSuspend,
+            C::AuditRead,
+            C::Perfmon,
+            C::Bpf,
+            C::CheckpointRestore,
+        ]
+    };
+
+    /// Its bit in a capability set.
+    #[must_use]
+    pub const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+}
+
+/// What `reduced` keeps.
+///
+/// Kept, because services need them and they end at the container's own files, processes,
+/// network, IPC and PID namespaces:
+///
+/// - `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `FSETID`, `SETUID`, `SETGID`, `KILL`: what any daemon
+///   that starts as root and becomes somebody else does.
+/// - `SETPCAP`: systemd takes capabilities away from units with it.
+/// - `SETFCAP`: without it the kernel lets nobody map uid 0 into a user namespace, and units
+///   with `PrivateUsers=` (Debian's Redis) would not start. Capabilities of files count for
+///   nothing on the writable trees, which are nosuid.
+/// - `NET_BIND_SERVICE`, `NET_BROADCAST`, `NET_RAW`, `NET_ADMIN`: the network namespace is the
+///   container's own; units name the last two in `AmbientCapabilities=` (dnsmasq, keepalived),
+///   and systemd fails a unit whose ambient set can't be had.
+/// - `IPC_LOCK`, `IPC_OWNER`: the IPC namespace is its own, locked memory counts to its cgroup.
+/// - `SYS_CHROOT`: sshd, Dovecot and Postfix lock their workers up with it.
+/// - `SYS_BOOT`: in a PID namespace it ends the namespace; libvirt tells reboot from power-off by
+///   it. kexec, which it would allow too, is refused by the seccomp filter.
+/// - `LEASE`: file leases, for file servers.
+///
+/// Taken away:
+///
+/// - `SYS_ADMIN`: remounts `/usr` writable, and much else.
+/// - `DAC_READ_SEARCH`: opens files of the host by handle.
+/// - `SYS_RAWIO`, `SYS_MODULE`, `MKNOD`: memory, ports, kernel code and raw devices.
+/// - `SYS_TIME`, `WAKE_ALARM`, `BLOCK_SUSPEND`: the clock and the power of the whole machine.
+/// - `SYSLOG`: the kernel's log and addresses, which belong to the host.
+/// - `SYS_PTRACE`: reads descriptors and memory of a helper of the host that is just entering.
+/// - `SYS_RESOURCE`: makes itself unkillable when the host runs out of memory. The init lifts
+///   the hard limits first, so that a unit's `LimitNOFILE=` works without it.
+/// - `SYS_NICE`: real-time scheduling takes processors from the host. systemd takes the nearest
+///   value that it may set for a unit's `Nice=`.
+/// - `SYS_TTY_CONFIG`: there are no virtual terminals inside.
+/// - `SYS_PACCT`: process accounting of the whole machine.
+/// - `LINUX_IMMUTABLE`: makes files that the host's `delete` could not remove.
+/// - `AUDIT_WRITE`, `AUDIT_CONTROL`, `AUDIT_READ`: the audit log is the host's; the seccomp
+///   filter makes audit look absent, which PAM and systemd take well.
+/// - `MAC_ADMIN`, `MAC_OVERRIDE`: the security policy is the host's.
+/// - `PERFMON`, `BPF`, `CHECKPOINT_RESTORE`: look into the kernel and into other processes.
+const REDUCED: [Capability; 18] = [
+    Capability::Chown,
+    Capability::DacOverride,
+    Capability::Fowner,
+    Capability::Fsetid,
+    Capability::Kill,
+    Capability::Setgid,
+    Capability::Setuid,
+    Capability::Setpcap,
+    Capability::NetBindService,
+    Capability::NetBroadcast,
+    Capability::NetAdmin,
+    Capability::NetRaw,
+    Capability::IpcLock,
+    Capability::IpcOwner,
+    Capability::SysChroot,
+    Capability::SysBoot,
+    Capability::Lease,
+    Capability::Setfcap,
+];
+
+/// The set of capabilities that a confinement keeps, one bit each; a bit that is not in it goes
+/// from the bounding set and from every other set.
+///
+/// `none` keeps every capability that libvirt leaves.
+#[must_use]
+pub fn capabilities(confinement: Confinement) -> u64 {
+    match confinement {
+        Confinement::Reduced => set(&REDUCED),
+        Confinement::None => set(&Capability::ALL),
+    }
+}
+
+fn set(capabilities: &[Capability]) -> u64 {
+    capabilities.iter().fold(0, |set, c| set | c.bit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_kernels() {
+        for (number, capability) in Capability::ALL.into_iter().enumerate() {
+            assert_eq!(capability as usize, number);
+        }
+        assert_eq!(capabilities(Confinement::None), (1 << 41) - 1);
+    }
+
+    #[test]
+    fn reduced_reaches_nothing_of_the_host() {
+        let kept = capabilities(Confinement::Reduced);
+        for gone in [
+            Capability::SysAdmin,
+            Capability::DacReadSearch,
+            Capability::SysRawio,
+            Capability::SysModule,
+            Capability::Mknod,
+            Capability::Syslog,
+            Capability::SysPtrace,
+            Capability::SysTime,
+            Capability::Bpf,
+            Capability::Perfmon,
+            Capability::CheckpointRestore,
+            Capability::MacAdmin,
+            Capability::AuditControl,
+        ] {
+            assert_eq!(kept & gone.bit(), 0, "{gone:?}");
+        }
+        assert_ne!(kept & Capability::SysBoot.bit(), 0);
+        assert_eq!(kept.count_ones(), 18);
+    }
+}

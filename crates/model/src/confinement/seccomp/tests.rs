@@ -1,0 +1,165 @@
+//! The program is run by a small interpreter of the four instructions that it uses.
+
+use super::*;
+
+/// What the kernel would decide for a call: `Ok` for allowed, else the error number.
+fn run(program: &[SockFilter], arch: u32, nr: u32, args: [u64; 6]) -> Result<(), u32> {
+    let mut data = Vec::new();
+    data.extend(nr.to_le_bytes());
+    data.extend(arch.to_le_bytes());
+    data.extend(0u64.to_le_bytes());
+    for arg in args {
+        data.extend(arg.to_le_bytes());
+    }
+    let mut accumulator = 0;
+    let mut at = 0;
+    loop {
+        let step = program[at];
+        at += 1;
+        let skip = match step.code {
+            LOAD => {
+                let start = step.k as usize;
+                accumulator = u32::from_le_bytes(data[start..start + 4].try_into().unwrap());
+                0
+            }
+            EQUAL if accumulator == step.k => step.jt,
+            NOT_BELOW if accumulator >= step.k => step.jt,
+            EQUAL | NOT_BELOW => step.jf,
+            RETURN if step.k == ALLOW => return Ok(()),
+            RETURN => return Err(step.k & 0xffff),
+            other => panic!("instruction {other:#x}"),
+        };
+        at += usize::from(skip);
+    }
+}
+
+fn both() -> [(Confinement, Arch); 4] {
+    [
+        (Confinement::Reduced, Arch::X86_64),
+        (Confinement::Reduced, Arch::Aarch64),
+        (Confinement::None, Arch::X86_64),
+        (Confinement::None, Arch::Aarch64),
+    ]
+}
+
+fn decide(confinement: Confinement, arch: Arch, call: &Call, args: [u64; 6]) -> Result<(), u32> {
+    let nr = match arch {
+        Arch::X86_64 => call.x86_64,
+        Arch::Aarch64 => call.aarch64,
+    };
+    run(&program(confinement, arch), arch.audit(), nr, args)
+}
+
+const READ: Call = call(0, 63);
+const MOUNT: Call = call(165, 40);
+const CLONE: Call = call(56, 220);
+const REBOOT: Call = call(169, 142);
+
+#[test]
+fn what_services_and_systemd_call_is_allowed() {
+    for (confinement, arch) in both() {
+        for call in [&READ, &MOUNT, &CLONE, &REBOOT] {
+            assert_eq!(decide(confinement, arch, call, [0; 6]), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn keys_and_kernels_are_refused_everywhere() {
+    for (confinement, arch) in both() {
+        for call in &KEYS {
+            assert_eq!(decide(confinement, arch, call, [0; 6]), Err(ENOSYS));
+        }
+        for call in &KERNEL {
+            assert_eq!(decide(confinement, arch, call, [0; 6]), Err(EPERM));
+        }
+    }
+}
+
+#[test]
+fn a_file_handle_and_the_kernel_log_are_refused_under_reduced_only() {
+    for (confinement, arch) in both() {
+        for call in &MACHINE[..2] {
+            let reduced = confinement == Confinement::Reduced;
+            let expected = if reduced { Err(EPERM) } else { Ok(()) };
+            assert_eq!(decide(confinement, arch, call, [0; 6]), expected);
+        }
+    }
+}
+
+#[test]
+fn io_uring_looks_absent_under_reduced() {
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        for call in &IO_URING {
+            assert_eq!(
+                decide(Confinement::Reduced, arch, call, [0; 6]),
+                Err(ENOSYS)
+            );
+        }
+    }
+}
+
+#[test]
+fn a39_nothing_types_into_a_terminal() {
+    for (confinement, arch) in both() {
+        let ioctl = |request| decide(confinement, arch, &IOCTL, [0, request, 0, 0, 0, 0]);
+        assert_eq!(ioctl(u64::from(TIOCSTI)), Err(EPERM));
+        assert_eq!(ioctl(u64::from(TIOCLINUX)), Err(EPERM));
+        // The kernel ignores the upper half of the request.
+        assert_eq!(ioctl(u64::from(TIOCSTI) | 1 << 32), Err(EPERM));
+        assert_eq!(ioctl(0x5413), Ok(()));
+    }
+}
+
+#[test]
+fn the_audit_log_looks_absent_and_other_sockets_do_not() {
+    for (confinement, arch) in both() {
+        let socket =
+            |family, protocol| decide(confinement, arch, &SOCKET, [family, 3, protocol, 0, 0, 0]);
+        assert_eq!(socket(16, 9), Err(EAFNOSUPPORT));
+        assert_eq!(socket(16, 0), Ok(()));
+        assert_eq!(socket(2, 9), Ok(()));
+        assert_eq!(socket(1, 0), Ok(()));
+        let vsock = match confinement {
+            Confinement::Reduced => Err(EAFNOSUPPORT),
+            Confinement::None => Ok(()),
+        };
+        assert_eq!(socket(40, 0), vsock);
+    }
+}
+
+#[test]
+fn foreign_abis_are_refused() {
+    for (confinement, arch) in both() {
+        let program = program(confinement, arch);
+        let i386 = 0x4000_0003;
+        assert_eq!(run(&program, i386, 0, [0; 6]), Err(ENOSYS));
+        let other = match arch {
+            Arch::X86_64 => Arch::Aarch64,
+            Arch::Aarch64 => Arch::X86_64,
+        };
+        assert_eq!(run(&program, other.audit(), 0, [0; 6]), Err(ENOSYS));
+    }
+    let program = program(Confinement::None, Arch::X86_64);
+    assert_eq!(
+        run(&program, Arch::X86_64.audit(), X32, [0; 6]),
+        Err(ENOSYS)
+    );
+}
+
+#[test]
+fn every_jump_lands_inside_and_every_path_ends() {
+    for (confinement, arch) in both() {
+        let program = program(confinement, arch);
+        assert!(program.len() < 4096);
+        for (at, step) in program.iter().enumerate() {
+            for skip in [step.jt, step.jf] {
+                assert!(at + 1 + usize::from(skip) <= program.len());
+            }
+        }
+        assert_eq!(program.last().unwrap().code, RETURN);
+        for nr in 0..500 {
+            let _ = run(&program, arch.audit(), nr, [u64::MAX; 6]);
+        }
+    }
+}
