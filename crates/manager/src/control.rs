@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vss_model::{AbsPath, SandboxName};
 
 use crate::error::{Error, Result};
+use crate::outcome::Part;
 
 /// Who watches a verb, and how it is told to stop.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,9 @@ impl Control<'_> {
 pub trait Observer: Sync + std::fmt::Debug {
     /// Something that the administrator should know, said at once.
     fn notice(&self, _notice: &Notice) {}
+
+    /// The verb is about to make this part of a sandbox.
+    fn begins(&self, _part: Part) {}
 
     /// The verb begins to copy this many bytes, as the plan estimates.
     fn copying(&self, _bytes: u64) {}

@@ -4,6 +4,8 @@ use std::io;
 
 use vss_model::{AbsPath, SandboxName, UnitName};
 
+use crate::hostkey::HostKeyError;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -85,6 +87,74 @@ pub enum Error {
         /// The host unit.
         unit: UnitName,
     },
+    /// The plan was made anew time and again, and others were faster each time.
+    #[error("label and address of {0} were taken by others each time they were to be reserved")]
+    Contended(SandboxName),
+    /// A file has names outside the container's tree.
+    #[error("{0} has names outside the container's tree, so it is not labelled")]
+    LinkedOutside(AbsPath),
+    /// A host key can't be made.
+    #[error("can't make the host key {path}")]
+    HostKey {
+        /// Where it would be, inside.
+        path: AbsPath,
+        /// Why.
+        #[source]
+        source: HostKeyError,
+    },
+    /// The manifest is lost.
+    #[error("the manifest of sandbox {0} is lost, so what was decided on its paths is not known")]
+    NoManifest(SandboxName),
+    /// A journal is of a change that this version doesn't know.
+    #[error("the journal of sandbox {name} is of a change {verb:?} that this program doesn't know")]
+    UnknownChange {
+        /// The sandbox.
+        name: SandboxName,
+        /// The change.
+        verb: String,
+    },
+    /// A request that doesn't fit the host.
+    #[error(transparent)]
+    Plan(#[from] vss_plan::PlanError),
+    /// A rule file that can't be used.
+    #[error(transparent)]
+    Rules(#[from] vss_plan::RulesError),
+    /// What is stored.
+    #[error(transparent)]
+    Store(#[from] vss_config::Error),
+    /// A tree.
+    #[error(transparent)]
+    Tree(#[from] vss_tree::Error),
+    /// The package database.
+    #[error(transparent)]
+    Package(#[from] vss_package::Error),
+    /// Unit files.
+    #[error(transparent)]
+    Unit(#[from] vss_unit::Error),
+    /// systemd, the host's or a container's.
+    #[error(transparent)]
+    Systemd(#[from] vss_unit::ManagerError),
+    /// SELinux.
+    #[error(transparent)]
+    Selinux(#[from] vss_selinux::Error),
+    /// A connection URI that is not of libvirt's LXC driver.
+    #[error(transparent)]
+    Uri(#[from] vss_libvirt::UriError),
+    /// libvirt can't be reached.
+    #[error(transparent)]
+    Connection(#[from] vss_libvirt::OpenError),
+    /// libvirt.
+    #[error(transparent)]
+    Libvirt(#[from] vss_libvirt::Error),
+    /// A libvirt network.
+    #[error(transparent)]
+    Network(#[from] vss_libvirt::NetworkError),
+    /// A domain that can't be written as XML.
+    #[error(transparent)]
+    Xml(#[from] vss_libvirt::XmlError),
+    /// A container can't be entered.
+    #[error(transparent)]
+    Enter(#[from] vss_enter::Error),
     /// A file or directory of the host refused.
     #[error("can't {action} {path}")]
     Io {
@@ -112,14 +182,21 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Cancelled => Kind::Cancelled,
-            Self::NoSandbox { .. } => Kind::NotFound,
-            Self::NameTaken { .. } | Self::Foreign { .. } => Kind::Conflict,
-            Self::Running(_) | Self::NotRunning(_) => Kind::Conflict,
+            Self::Cancelled | Self::Tree(vss_tree::Error::Cancelled) => Kind::Cancelled,
+            Self::NoSandbox { .. } | Self::Store(vss_config::Error::NoSandbox { .. }) => {
+                Kind::NotFound
+            }
+            Self::NameTaken { .. }
+            | Self::Foreign { .. }
+            | Self::Running(_)
+            | Self::NotRunning(_)
+            | Self::Contended(_)
+            | Self::Store(vss_config::Error::NotOurs { .. }) => Kind::Conflict,
             Self::StartFailed { .. } | Self::StopFailed { .. } => Kind::Service,
-            Self::NoSystemd { .. } => Kind::Usage,
-            Self::Io { .. } => Kind::System,
+            Self::NoSystemd { .. } | Self::Uri(_) => Kind::Usage,
+            Self::Plan(error) => kind_of_plan(error),
             Self::NotUndone { error, .. } => error.kind(),
+            _ => Kind::System,
         }
     }
 
@@ -131,9 +208,9 @@ impl Error {
                 Some(near) => format!("did you mean {near}? `virt-sandbox-service list` shows all"),
                 None => "`virt-sandbox-service list` shows all".to_owned(),
             },
-            Self::NameTaken { name, .. } => format!(
-                "choose another name, or remove it with `virt-sandbox-service delete {name}`"
-            ),
+            Self::NameTaken { name, .. } => {
+                format!("choose another name, or `virt-sandbox-service delete {name}` first")
+            }
             Self::Foreign { path, .. } => {
                 format!("look at {path}, and move it away if it is not needed")
             }
@@ -143,10 +220,61 @@ impl Error {
                 format!("`virt-sandbox-service status {name}` shows what is left of it")
             }
             Self::NoSystemd { .. } => "leave --enable away".to_owned(),
-            Self::NotUndone { .. } => {
-                "the next command tries again to clean up; `virt-sandbox-service list` shows what is left".to_owned()
+            Self::Contended(_) => "run the same command again".to_owned(),
+            Self::NoManifest(name) => {
+                format!("`virt-sandbox-service inspect {name}` shows what is stored")
             }
-            Self::Cancelled | Self::Io { .. } => return None,
+            Self::NotUndone { .. } => {
+                "the next create, start or delete tries again to clean up".to_owned()
+            }
+            Self::Connection(error) => return error.hint(),
+            Self::Network(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+
+    /// The error and what caused it, in one line, for where there is no room for more.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+fn kind_of_plan(error: &vss_plan::PlanError) -> Kind {
+    use vss_plan::PlanError;
+    match error {
+        PlanError::NoUnit | PlanError::UnsuitableUnit { .. } | PlanError::HostUnitName { .. } => {
+            Kind::Usage
+        }
+        PlanError::UnknownUnit { .. }
+        | PlanError::UnknownNetwork(_)
+        | PlanError::NoSuchPath { .. } => Kind::NotFound,
+        PlanError::HostUnitTaken { .. } | PlanError::LiveData { .. } | PlanError::Label(_) => {
+            Kind::Conflict
+        }
+        _ => Kind::System,
+    }
+}
+
+/// Names the path in an error of the system.
+pub(crate) trait IoContext<T> {
+    /// `action` is a verb: "can't ACTION PATH".
+    fn at(self, action: &'static str, path: &std::path::Path) -> Result<T>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &std::path::Path) -> Result<T> {
+        self.map_err(|source| Error::Io {
+            action,
+            path: AbsPath::new(path).unwrap_or_else(|_| AbsPath::root()),
+            source,
         })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vss_model::{
-    AbsPath, Cause, Confinement, InnerState, Manifest, SandboxConfig, SandboxName, SandboxState,
+    AbsPath, Confinement, InnerState, Manifest, SandboxConfig, SandboxName, SandboxState,
     SecurityContext, UnitName, Uuid,
 };
 
@@ -95,7 +95,7 @@ pub struct Kept {
 }
 
 /// A part of a sandbox on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// The running container.
@@ -229,17 +229,4 @@ pub struct Inspection {
     pub unit_text: String,
     /// What was put where; `None` where the manifest is lost.
     pub manifest: Option<Manifest>,
-}
-
-/// Why a path is private, shared, masked or absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PathReason {
-    /// The path asked for.
-    pub path: AbsPath,
-    /// `copy`, `share`, `mask`, `generate`, or `absent`.
-    pub word: String,
-    /// The entry that decides: the path itself or what it lies in; `None` where nothing names it.
-    pub decided_at: Option<AbsPath>,
-    /// Why, the deciding cause first.
-    pub causes: Vec<Cause>,
 }

@@ -163,9 +163,17 @@ impl Proc {
         fs::read_to_string(self.0.join(pid.to_string()).join(path)).ok()
     }
 
-    /// A file of `/proc` itself, as text.
-    pub(crate) fn global(&self, path: impl AsRef<Path>) -> Option<String> {
-        fs::read_to_string(self.0.join(path)).ok()
+    /// Whether all controllers are in the one hierarchy of cgroup v2: by what is mounted, as a
+    /// machine with v1 controllers may have an empty v2 hierarchy beside them (cgroups(7)).
+    pub(crate) fn cgroup_v2_only(&self) -> bool {
+        let mounts = fs::read_to_string(self.0.join("self/mountinfo")).unwrap_or_default();
+        let has = |kind: &str| {
+            mounts
+                .lines()
+                .filter_map(|line| line.split_once(" - "))
+                .any(|(_, rest)| rest.split(' ').next() == Some(kind))
+        };
+        has("cgroup2") && !has("cgroup")
     }
 }
 
