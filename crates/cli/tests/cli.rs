@@ -218,3 +218,78 @@ fn colours_only_where_they_are_wanted() {
     assert!(forced(false));
     assert!(!forced(true));
 }
+
+/// What needs root and changes nothing; as another user, that it is refused.
+fn as_root(args: &[&str]) -> Option<Output> {
+    let output = run(args);
+    if rustix::process::geteuid().is_root() {
+        return Some(output);
+    }
+    assert!(stderr(&output).contains("only root can do this"));
+    None
+}
+
+#[test]
+fn a_list_is_an_array_in_json() {
+    for args in [["list", "--format", "json"], ["ls", "--output", "json"]] {
+        if let Some(output) = as_root(&args) {
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert!(list.is_array(), "{list}");
+        }
+    }
+}
+
+#[test]
+fn a_table_has_a_legend_unless_told_otherwise() {
+    let heading = "NAME  ";
+    let first = |args: &[&str]| as_root(args).map(|o| String::from_utf8(o.stdout).unwrap());
+    if let Some(text) = first(&["list"]) {
+        assert!(text.starts_with(heading), "{text}");
+        assert!(!first(&["list", "--no-legend"]).unwrap().contains(heading));
+        assert!(!first(&["list", "-q"]).unwrap().contains(heading));
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_named_with_what_to_run_next() {
+    for args in [
+        &["status", "no-such-1"][..],
+        &["inspect", "no-such-1"],
+        &["stop", "--dry-run", "no-such-1"],
+        &["delete", "--dry-run", "no-such-1"],
+        &["explain", "no-such-1", "/etc"],
+    ] {
+        let Some(output) = as_root(args) else { return };
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+        assert!(text.starts_with("virt-sandbox-service: there is no sandbox no-such-1\n"));
+        assert!(text.contains("\nhint: "), "{text}");
+    }
+    let output = as_root(&["execute", "no-such-1", "true"]).unwrap();
+    assert_eq!(output.status.code(), Some(125));
+}
+
+#[test]
+fn a_bulk_verb_goes_on_and_sums_up_last() {
+    let args = [
+        "stop",
+        "--dry-run",
+        "--format",
+        "json",
+        "no-such-1",
+        "no-such-2",
+    ];
+    let Some(output) = as_root(&args) else { return };
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    let last = text.lines().last().unwrap();
+    assert_eq!(
+        last,
+        "virt-sandbox-service: 2 of 2 failed: no-such-1, no-such-2"
+    );
+    let items: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(items.len(), 2);
+    assert_eq!(items[1]["name"], "no-such-2");
+    assert_eq!(items[1]["error"], "there is no sandbox no-such-2");
+}
