@@ -128,22 +128,20 @@ fn usage_errors_name_the_problem() {
     }
 }
 
+/// The names themselves are tried in `vss-model`; here that every verb asks it.
 #[test]
 fn a16_no_verb_takes_a_bad_name() {
     let long = "x".repeat(64);
-    for name in [
-        "../x", ".", "", "a b", "Web", "-x", "a/b", "%i", "a\nb", "ａ", &long,
-    ] {
-        for verb in [
-            "start", "stop", "restart", "status", "connect", "inspect", "delete",
-        ] {
-            usage_error(&[verb, "--", name]);
-        }
-        usage_error(&["create", "-u", "a.service", "--", name]);
-        usage_error(&["plan", "-u", "a.service", "--", name]);
-        usage_error(&["execute", "--", name, "true"]);
-        usage_error(&["explain", "--", name, "/etc"]);
+    for name in ["../x", "", "-x", "a\nb", &long] {
+        usage_error(&["start", "--", name]);
     }
+    for verb in ["stop", "restart", "status", "connect", "inspect", "delete"] {
+        usage_error(&[verb, "../x"]);
+    }
+    usage_error(&["create", "-u", "a.service", "../x"]);
+    usage_error(&["plan", "-u", "a.service", "../x"]);
+    usage_error(&["execute", "../x", "true"]);
+    usage_error(&["explain", "../x", "/etc"]);
 }
 
 #[test]
