@@ -104,6 +104,7 @@ fn compute(
     review::measure(&scope, &mut root, &mut warnings);
     review::live_data(&scope, &request, &root, &mut warnings)?;
     review::conditions(&scope, &root, &mut warnings);
+    review::missing(&scope, &mut warnings);
     let Some(mut config) = config else {
         return Ok(None);
     };

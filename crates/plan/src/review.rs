@@ -226,6 +226,24 @@ fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bo
     }
 }
 
+/// Configuration that units name and that the host doesn't have: such a unit fails at its start.
+pub(crate) fn missing(scope: &Scope<'_, '_>, warnings: &mut Vec<Warning>) {
+    for member in scope.units.members.values() {
+        for named in &member.facts.paths {
+            let read = matches!(named.kind, PathKind::Exec | PathKind::File) && !named.optional;
+            if read
+                && region(&named.path) == Region::Config
+                && matches!(scope.ask.path(&named.path), Some(PathFacts::Missing))
+            {
+                warnings.push(Warning::MissingPath {
+                    path: named.path.clone(),
+                    named_by: format!("{}= of {}", named.directive, member.facts.name),
+                });
+            }
+        }
+    }
+}
+
 /// Settings of units that the confinement doesn't allow.
 pub(crate) fn confined(
     scope: &Scope<'_, '_>,

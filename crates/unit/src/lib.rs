@@ -9,7 +9,7 @@
 //!    resets that an empty value makes. [`expand`] replaces specifiers.
 //! 3. [`paths_named`] and [`dependencies`] say what the unit names; [`Service`] has the rest as
 //!    types.
-//! 4. [`write`] is the way back, for the units that we make: proven by reading them again.
+//! 4. [`write()`] is the way back, for the units that we make: proven by reading them again.
 //! 5. [`ServiceManager`] is what the project asks of a running systemd: the host's, or that of a
 //!    container over its private socket, [`Systemd`].
 //!
