@@ -1,0 +1,166 @@
+//! Files that are whole or not there, and reads that trust nothing.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::Result;
+use crate::error::{Context, Error, Untrusted};
+
+/// What may stand at the name already when a file is put there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// Nothing: else [`Placed::Taken`].
+    Refuse,
+    /// Anything; it is replaced.
+    Replace,
+}
+
+/// Whether a file was put there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// It was.
+    Done,
+    /// Something stands there already.
+    Taken,
+}
+
+/// Puts a file with these bytes, mode 0600, at `path`, so that whoever looks finds the old state
+/// or the whole new one, after a loss of power too.
+pub(crate) fn place(path: &Path, bytes: &[u8], existing: Existing) -> Result<Placed> {
+    let temporary = temporary_name(path);
+    let placed = write_synced(&temporary, bytes).and_then(|()| rename(&temporary, path, existing));
+    if !matches!(placed, Ok(Placed::Done)) {
+        // the first error is the one to tell
+        let _ = rustix::fs::unlink(&temporary);
+        return placed;
+    }
+    sync_directory_of(path)?;
+    Ok(Placed::Done)
+}
+
+/// A name that no reader takes for a stored file: it begins with a dot. It is the same for every
+/// attempt, so that what a crash left behind is overwritten or removed by the next; whoever writes
+/// holds the lock of what is written.
+pub(crate) fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    match rustix::fs::unlink(path) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error).context("remove", path),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).context("create", path)?;
+    let mut file = File::from(file);
+    file.write_all(bytes).context("write", path)?;
+    file.sync_all().context("sync", path)
+}
+
+fn rename(from: &Path, to: &Path, existing: Existing) -> Result<Placed> {
+    let flags = match existing {
+        Existing::Refuse => RenameFlags::NOREPLACE,
+        Existing::Replace => RenameFlags::empty(),
+    };
+    match rustix::fs::renameat_with(CWD, from, CWD, to, flags) {
+        Ok(()) => Ok(Placed::Done),
+        Err(Errno::EXIST) => Ok(Placed::Taken),
+        Err(error) => Err(error).context("put in place", to),
+    }
+}
+
+/// Removes a file and what a cut-short attempt to write it left, and makes that last; whether the
+/// file was there.
+pub(crate) fn remove(path: &Path) -> Result<bool> {
+    let temporary = temporary_name(path);
+    match rustix::fs::unlink(&temporary) {
+        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+        Err(error) => return Err(error).context("remove", &temporary),
+    }
+    match rustix::fs::unlink(path) {
+        Ok(()) => sync_directory_of(path).map(|()| true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error).context("remove", path),
+    }
+}
+
+/// Makes renames and removals in the directory of `path` last.
+pub(crate) fn sync_directory_of(path: &Path) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    File::open(directory)
+        .and_then(|d| d.sync_all())
+        .context("sync the directory", directory)
+}
+
+/// Reads a file that this program trusts: regular, no link, of root or of whoever runs this, not
+/// writable by others, of at most `limit` bytes. `None` where there is nothing.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let untrusted = |why| Error::Untrusted {
+        path: path.to_owned(),
+        why,
+    };
+    // O_NONBLOCK: a FIFO in place of the file must not block
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(Errno::LOOP | Errno::NXIO) => return Err(untrusted(Untrusted::Kind)),
+        Err(error) => return Err(error).context("open", path),
+    };
+    let stat = rustix::fs::fstat(&file).context("examine", path)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(untrusted(Untrusted::Kind));
+    }
+    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(untrusted(Untrusted::Owner(stat.st_uid)));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return Err(untrusted(Untrusted::Mode(stat.st_mode & 0o7777)));
+    }
+    let mut bytes = Vec::new();
+    File::from(file)
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .context("read", path)?;
+    if bytes.len() as u64 > limit {
+        return Err(untrusted(Untrusted::Size(limit)));
+    }
+    Ok(Some(bytes))
+}
+
+/// The names in a directory that are no temporary files and no directories of ours (those begin
+/// with a dot), sorted; none where there is no such directory.
+pub(crate) fn names(directory: &Path) -> Result<Vec<OsString>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).context("list", directory),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.context("list", directory)?.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Removes an empty directory; `false` where it isn't there or isn't empty.
+pub(crate) fn remove_empty(directory: &Path) -> Result<bool> {
+    match rustix::fs::unlinkat(CWD, directory, AtFlags::REMOVEDIR) {
+        Ok(()) => sync_directory_of(directory).map(|()| true),
+        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error).context("remove the directory", directory),
+    }
+}

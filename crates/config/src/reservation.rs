@@ -1,0 +1,334 @@
+//! Labels and addresses that are spoken for, from before a sandbox has a config until it is gone.
+//!
+//! A reservation is a file; that it exists is the reservation, so it survives a crash. Comparing
+//! with all others and making it happen under one short lock. A reservation whose UUID has neither
+//! journal nor config was left behind by a crash; [`Store::collect`] takes it away.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use vss_model::{CategorySet, Level, MacAddress, NetworkConfig, SandboxName};
+
+use crate::durable::{self, Existing, Placed};
+use crate::error::{Context, Error};
+use crate::store::{PRIVATE, Store};
+use crate::{Result, directories};
+
+const LIMIT: u64 = 16 * 1024;
+
+/// The most bytes of categories in a file's name; with more the UUID is the name.
+const LONGEST_NAME: usize = 200;
+
+/// A label that is spoken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelReservation {
+    /// Its categories.
+    pub categories: CategorySet,
+    /// By which sandbox.
+    pub name: SandboxName,
+    /// Its UUID.
+    pub uuid: Uuid,
+}
+
+/// An address that is spoken for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressReservation {
+    /// The libvirt network.
+    pub network: String,
+    /// The address on it.
+    pub address: Ipv4Addr,
+    /// The hardware address.
+    pub mac: MacAddress,
+    /// By which sandbox.
+    pub name: SandboxName,
+    /// Its UUID.
+    pub uuid: Uuid,
+}
+
+/// All that is spoken for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InUse {
+    /// Labels.
+    pub labels: Vec<LabelReservation>,
+    /// Addresses.
+    pub addresses: Vec<AddressReservation>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LabelFile {
+    level: Level,
+    name: SandboxName,
+    uuid: Uuid,
+}
+
+/// What every reservation says.
+#[derive(Deserialize)]
+struct Owner {
+    name: SandboxName,
+    uuid: Uuid,
+}
+
+impl Store {
+    /// Reserves a label. `false` where another sandbox has a label of which one contains the
+    /// other; the same reservation once more is `true`.
+    ///
+    /// # Errors
+    /// Where the reservations can't be read or written.
+    pub fn reserve_label(
+        &self,
+        categories: &CategorySet,
+        name: &SandboxName,
+        uuid: Uuid,
+    ) -> Result<bool> {
+        let _lock = self.lock_reservations()?;
+        let directory = self.places().labels();
+        for file in durable::names(&directory)? {
+            let path = directory.join(&file);
+            // 500 names are read faster than 500 files
+            let related = match file.to_str().and_then(categories_of) {
+                Some(other) => other.relates_to(categories),
+                None => true,
+            };
+            if !related {
+                continue;
+            }
+            if let Some(other) = read::<LabelFile>(&path)?
+                && other.uuid != uuid
+                && other.level.categories().relates_to(categories)
+            {
+                return Ok(false);
+            }
+        }
+        self.place_label(&label_name(categories, uuid), categories, name, uuid)
+    }
+
+    /// Reserves a label that another sandbox may have too (`--allow-shared-label`): no other gets
+    /// it, or one that is related to it, by [`reserve_label`](Self::reserve_label).
+    ///
+    /// # Errors
+    /// Where the reservation can't be written.
+    pub fn reserve_shared_label(
+        &self,
+        categories: &CategorySet,
+        name: &SandboxName,
+        uuid: Uuid,
+    ) -> Result<()> {
+        let _lock = self.lock_reservations()?;
+        self.place_label(&uuid.to_string(), categories, name, uuid)
+            .map(|_| ())
+    }
+
+    fn place_label(
+        &self,
+        file: &str,
+        categories: &CategorySet,
+        name: &SandboxName,
+        uuid: Uuid,
+    ) -> Result<bool> {
+        let level = Level::s0(categories.clone());
+        let path = self.places().labels().join(file);
+        self.place_reservation(
+            &path,
+            uuid,
+            &LabelFile {
+                level,
+                name: name.clone(),
+                uuid,
+            },
+        )
+    }
+
+    /// Reserves the address and the hardware address of a network config, both or none. `false`
+    /// where another sandbox has one of them; the same reservation once more is `true`.
+    ///
+    /// # Errors
+    /// Where the reservations can't be read or written.
+    pub fn reserve_address(
+        &self,
+        network: &NetworkConfig,
+        name: &SandboxName,
+        uuid: Uuid,
+    ) -> Result<bool> {
+        let _lock = self.lock_reservations()?;
+        let reservation = AddressReservation {
+            network: network.network.clone(),
+            address: network.address,
+            mac: network.mac,
+            name: name.clone(),
+            uuid,
+        };
+        let directory = self.places().addresses();
+        let mac = directory.join(mac_name(network.mac));
+        if !self.place_reservation(&mac, uuid, &reservation)? {
+            return Ok(false);
+        }
+        let address = directory.join(format!("{}@{}", network.network, network.address));
+        let placed = self.place_reservation(&address, uuid, &reservation);
+        if !matches!(placed, Ok(true)) {
+            durable::remove(&mac)?;
+        }
+        placed
+    }
+
+    fn place_reservation(&self, path: &Path, uuid: Uuid, what: &impl Serialize) -> Result<bool> {
+        if let Some(directory) = path.parent() {
+            directories::make(directory, PRIVATE)?;
+        }
+        let bytes = serde_json::to_vec(what)
+            .map_err(std::io::Error::from)
+            .context("write", path)?;
+        if durable::place(path, &bytes, Existing::Refuse)? == Placed::Done {
+            return Ok(true);
+        }
+        Ok(read::<Owner>(path)?.is_some_and(|owner| owner.uuid == uuid))
+    }
+
+    /// Gives back all that a UUID reserved; whether there was any.
+    ///
+    /// # Errors
+    /// Where a reservation can't be read or removed.
+    pub fn release(&self, uuid: Uuid) -> Result<bool> {
+        let _lock = self.lock_reservations()?;
+        let mut any = false;
+        for (path, owner) in self.reservations()? {
+            if owner.uuid == uuid {
+                any |= durable::remove(&path)?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// All reservations.
+    ///
+    /// # Errors
+    /// Where one can't be read.
+    pub fn in_use(&self) -> Result<InUse> {
+        let mut all = InUse::default();
+        for path in self.reservation_files(&self.places().labels())? {
+            if let Some(file) = read::<LabelFile>(&path)? {
+                all.labels.push(LabelReservation {
+                    categories: file.level.clearance().clone(),
+                    name: file.name,
+                    uuid: file.uuid,
+                });
+            }
+        }
+        for path in self.reservation_files(&self.places().addresses())? {
+            // each is there twice, under its address and under its hardware address
+            let by_address = path
+                .file_name()
+                .is_some_and(|n| n.as_encoded_bytes().contains(&b'@'));
+            if let Some(file) = read::<AddressReservation>(&path)?.filter(|_| by_address) {
+                all.addresses.push(file);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes away the reservations that a crash left behind: those of a UUID that has neither
+    /// journal nor config. A sandbox whose journal or config can't be read keeps its own.
+    /// Returns the UUIDs whose reservations went.
+    ///
+    /// # Errors
+    /// Where a reservation can't be read or removed.
+    pub fn collect(&self) -> Result<BTreeSet<Uuid>> {
+        let _lock = self.lock_reservations()?;
+        // reservations first, journals next, configs last: a change makes its journal before it
+        // reserves, and its config before its journal goes, so that a live one is seen in time
+        let reserved = self.reservations()?;
+        let mut live: BTreeSet<Uuid> = BTreeSet::new();
+        let mut unreadable: BTreeSet<SandboxName> = BTreeSet::new();
+        for name in self.pending()? {
+            match self.journal_uuid(&name) {
+                Ok(uuid) => live.extend(uuid),
+                Err(_) => drop(unreadable.insert(name)),
+            }
+        }
+        for name in self.names()? {
+            match self.uuid_of(&name) {
+                Ok(Some(uuid)) => drop(live.insert(uuid)),
+                Ok(None) | Err(_) => drop(unreadable.insert(name)),
+            }
+        }
+        let mut gone = BTreeSet::new();
+        for (path, owner) in reserved {
+            if !live.contains(&owner.uuid) && !unreadable.contains(&owner.name) {
+                durable::remove(&path)?;
+                gone.insert(owner.uuid);
+            }
+        }
+        self.remove_torn()?;
+        Ok(gone)
+    }
+
+    fn reservations(&self) -> Result<Vec<(PathBuf, Owner)>> {
+        let mut all = Vec::new();
+        for directory in [self.places().labels(), self.places().addresses()] {
+            for path in self.reservation_files(&directory)? {
+                if let Some(owner) = read(&path)? {
+                    all.push((path, owner));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn reservation_files(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        let names = durable::names(directory)?;
+        Ok(names.into_iter().map(|name| directory.join(name)).collect())
+    }
+
+    /// Removes what attempts that were cut short left under temporary names. Under the lock nobody
+    /// else writes one.
+    fn remove_torn(&self) -> Result<()> {
+        for directory in [self.places().labels(), self.places().addresses()] {
+            let Ok(entries) = std::fs::read_dir(&directory) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let bytes = name.as_encoded_bytes();
+                if bytes.starts_with(b".") && bytes.ends_with(b".new") {
+                    durable::remove(&entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let Some(bytes) = durable::read(path, LIMIT)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Error::Damaged {
+            path: path.to_owned(),
+            line: error.line(),
+            why: error.to_string(),
+        })
+}
+
+fn label_name(categories: &CategorySet, uuid: Uuid) -> String {
+    let name = categories.to_string();
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        uuid.to_string()
+    } else {
+        name
+    }
+}
+
+/// The categories that a file's name tells; `None` of a name that is a UUID.
+fn categories_of(name: &str) -> Option<CategorySet> {
+    let level: Level = format!("s0:{name}").parse().ok()?;
+    Some(level.categories().clone())
+}
+
+fn mac_name(mac: MacAddress) -> String {
+    mac.to_string()
+}

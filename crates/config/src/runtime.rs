@@ -1,0 +1,152 @@
+//! What the runner of a sandbox tells the rest of the world while it runs, and after it failed.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use vss_model::SandboxName;
+
+use crate::durable::{self, Existing};
+use crate::error::{Context, Error};
+use crate::store::{PRIVATE, Store};
+use crate::{Result, directories};
+
+const LIMIT: u64 = 1024 * 1024;
+
+/// How far a start is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The domain runs, the service is not yet active.
+    Starting,
+    /// The service was reported active.
+    Ready,
+    /// A stop is under way.
+    Stopping,
+}
+
+/// What is known of a running sandbox. Process ids count only together with the start times of the
+/// processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeState {
+    /// The sandbox's UUID.
+    pub uuid: Uuid,
+    /// PID 1 of the container, as the host counts.
+    pub init_pid: u32,
+    /// When it started, in clock ticks since boot (`starttime` of proc_pid_stat(5)).
+    pub init_start: u64,
+    /// libvirt's controller of the domain (`libvirt_lxc`).
+    pub controller_pid: u32,
+    /// The runner, or what it became.
+    pub waiter_pid: u32,
+    /// When that started, in clock ticks since boot.
+    pub waiter_start: u64,
+    /// When the sandbox was started, in seconds since 1970.
+    pub started: u64,
+    /// How far the start is.
+    pub phase: Phase,
+}
+
+/// Why the last start failed, or the sandbox ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// In one line.
+    pub message: String,
+    /// The last lines of the log, oldest first, as they came out of the container: to be sanitised
+    /// before they are shown.
+    pub log: Vec<String>,
+}
+
+impl Store {
+    /// Makes the directory of what the runner of a sandbox keeps, 0700.
+    ///
+    /// # Errors
+    /// Where it can't be made.
+    pub fn make_runtime(&self, name: &SandboxName) -> Result<()> {
+        directories::make(&self.places().runtime(name), PRIVATE)
+    }
+
+    /// What is known of a running sandbox; `None` where no runner has said anything.
+    ///
+    /// # Errors
+    /// Where the file can't be read.
+    pub fn state(&self, name: &SandboxName) -> Result<Option<RuntimeState>> {
+        self.read_runtime(name, "state")
+    }
+
+    /// Says what is known of a running sandbox.
+    ///
+    /// # Errors
+    /// Where the file can't be written.
+    pub fn save_state(&self, name: &SandboxName, state: &RuntimeState) -> Result<()> {
+        self.write_runtime(name, "state", state)
+    }
+
+    /// Why the last start failed or the sandbox ended; `None` where it didn't.
+    ///
+    /// # Errors
+    /// Where the file can't be read.
+    pub fn failure(&self, name: &SandboxName) -> Result<Option<Failure>> {
+        self.read_runtime(name, "failure")
+    }
+
+    /// Says why a start failed or the sandbox ended.
+    ///
+    /// # Errors
+    /// Where the file can't be written.
+    pub fn save_failure(&self, name: &SandboxName, failure: &Failure) -> Result<()> {
+        self.write_runtime(name, "failure", failure)
+    }
+
+    /// Forgets the running state; a failure stays to be read.
+    ///
+    /// # Errors
+    /// Where the file can't be removed.
+    pub fn clear_state(&self, name: &SandboxName) -> Result<()> {
+        durable::remove(&self.places().runtime(name).join("state")).map(|_| ())
+    }
+
+    /// Forgets a failure: the next start begins.
+    ///
+    /// # Errors
+    /// Where the file can't be removed.
+    pub fn clear_failure(&self, name: &SandboxName) -> Result<()> {
+        durable::remove(&self.places().runtime(name).join("failure")).map(|_| ())
+    }
+
+    /// Forgets state and failure, and removes the directory if nothing else is in it.
+    ///
+    /// # Errors
+    /// Where something can't be removed.
+    pub fn clear_runtime(&self, name: &SandboxName) -> Result<()> {
+        self.clear_state(name)?;
+        self.clear_failure(name)?;
+        durable::remove_empty(&self.places().runtime(name)).map(|_| ())
+    }
+
+    fn read_runtime<T: DeserializeOwned>(
+        &self,
+        name: &SandboxName,
+        file: &str,
+    ) -> Result<Option<T>> {
+        let path = self.places().runtime(name).join(file);
+        let Some(bytes) = durable::read(&path, LIMIT)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| Error::Damaged {
+                path,
+                line: error.line(),
+                why: error.to_string(),
+            })
+    }
+
+    fn write_runtime(&self, name: &SandboxName, file: &str, what: &impl Serialize) -> Result<()> {
+        self.make_runtime(name)?;
+        let path = self.places().runtime(name).join(file);
+        let bytes = serde_json::to_vec(what)
+            .map_err(std::io::Error::from)
+            .context("write", &path)?;
+        durable::place(&path, &bytes, Existing::Replace).map(|_| ())
+    }
+}
