@@ -78,27 +78,6 @@ fn info(domain: &Domain) -> Result<Option<DomainInfo>> {
 }
 
 impl Libvirt {
-    /// The terminal on the host that shows the console of the running domain with this UUID, and
-    /// takes its input; `None` where there is no such domain, or no console.
-    ///
-    /// # Errors
-    /// Where libvirt doesn't answer.
-    pub fn console(&self, uuid: Uuid) -> Result<Option<PathBuf>> {
-        self.ask(|connection| {
-            let Some(domain) = by_uuid(connection, uuid)? else {
-                return Ok(None);
-            };
-            let Some(xml) = description(&domain)? else {
-                return Ok(None);
-            };
-            let document = read::parse(&xml).map_err(|reason| Error::Answer {
-                object: format!("the domain {uuid}"),
-                reason,
-            })?;
-            Ok(read::console(&document))
-        })
-    }
-
     /// The running domain that `lookup` finds. The domain is looked up again after its first
     /// process was found: if its controller is the same then, the process was that controller's.
     fn running(
