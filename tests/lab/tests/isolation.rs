@@ -21,7 +21,12 @@ fn refused_by_confinement(pair: &[Sandbox<'_>; 2], attempt: &[&str]) {
     let refused = pair[0].execute(attempt);
     assert_ne!(refused.code(), Some(0), "reduced allows {attempt:?}");
     let allowed = pair[1].execute(attempt);
-    assert_eq!(allowed.code(), Some(0), "none: {attempt:?}: {}", allowed.stderr());
+    assert_eq!(
+        allowed.code(),
+        Some(0),
+        "none: {attempt:?}: {}",
+        allowed.stderr()
+    );
 }
 
 fn perl(program: &str) -> [&str; 3] {
@@ -52,7 +57,11 @@ fn the_host_s_keys_are_out_of_reach() {
     // add_key("user", "lab", "x", 1, KEY_SPEC_USER_KEYRING)
     let add = "my ($t, $d, $p) = (\"user\\0\", \"lab\\0\", 'x'); \
         exit(syscall(248, $t, $d, $p, 1, -4) < 0 ? 1 : 0)";
-    assert_ne!(reduced.execute(&perl(add)).code(), Some(0), "add_key is allowed");
+    assert_ne!(
+        reduced.execute(&perl(add)).code(),
+        Some(0),
+        "add_key is allowed"
+    );
     let outside = lab.run("perl", &["-e", add]);
     assert_eq!(outside.code(), Some(0), "the attempt itself is wrong");
     assert_eq!(reduced.execute(&["cat", "/proc/keys"]).stdout(), "");
@@ -63,11 +72,18 @@ fn nothing_of_the_host_or_of_neighbours_is_seen() {
     let lab = Lab::enter();
     std::fs::write("/etc/lab-secret", "x").expect("a file of the host");
     std::fs::create_dir_all("/var/lib/lab-secret").expect("a directory of the host");
-    lab.run("usermod", &["-p", "$6$salt$hashed", "www-data"]).ok();
+    lab.run("usermod", &["-p", "$6$salt$hashed", "www-data"])
+        .ok();
     let shm = lab.run("ipcmk", &["-M", "4096"]).ok();
     assert!(shm.contains("id"), "{shm}");
-    #[expect(clippy::disallowed_methods, reason = "a process of the host to look for")]
-    let mut sleeper = std::process::Command::new("sleep").arg("86399").spawn().expect("sleep");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process of the host to look for"
+    )]
+    let mut sleeper = std::process::Command::new("sleep")
+        .arg("86399")
+        .spawn()
+        .expect("sleep");
     let neighbour = lab.create("see-2", &["-u", "apache2.service"]);
     neighbour.start();
     let sandbox = lab.create("see-1", &["-C", "-u", "apache2.service"]);
@@ -97,9 +113,21 @@ fn nothing_of_the_host_or_of_neighbours_is_seen() {
     let ipc = sandbox.execute(&["cat", "/proc/sysvipc/shm"]).ok();
     assert_eq!(ipc.lines().count(), 1, "{ipc}");
     let outside = std::fs::read_to_string("/proc/sysvipc/shm").expect("the host's");
-    assert!(outside.lines().count() > 1, "the attempt itself is wrong: {outside}");
-    assert_ne!(sandbox.execute(&["head", "-c1", "/proc/kcore"]).stdout().len(), 1);
-    sleeper.kill().and_then(|()| sleeper.wait()).expect("sleep ends");
+    assert!(
+        outside.lines().count() > 1,
+        "the attempt itself is wrong: {outside}"
+    );
+    assert_ne!(
+        sandbox
+            .execute(&["head", "-c1", "/proc/kcore"])
+            .stdout()
+            .len(),
+        1
+    );
+    sleeper
+        .kill()
+        .and_then(|()| sleeper.wait())
+        .expect("sleep ends");
 }
 
 #[test]
@@ -122,15 +150,32 @@ fn a15_trees_that_root_inside_writes_are_nosuid_and_nodev() {
         assert!(options.starts_with("ro"), "{target}: {line:?}");
     }
     for file in ["/x", "/usr/x", "/home/x", "/srv/x"] {
-        assert_ne!(sandbox.execute(&["touch", file]).code(), Some(0), "{file} was made");
+        assert_ne!(
+            sandbox.execute(&["touch", file]).code(),
+            Some(0),
+            "{file} was made"
+        );
     }
     // A program that is root's and setuid makes nobody root, neither here nor from outside.
-    sandbox.execute(&["install", "-m", "4755", "/usr/bin/id", "/var/tmp/id"]).ok();
-    let whoami = ["execute", "--user", "www-data", "suid", "--", "/var/tmp/id", "-u"];
+    sandbox
+        .execute(&["install", "-m", "4755", "/usr/bin/id", "/var/tmp/id"])
+        .ok();
+    let whoami = [
+        "execute",
+        "--user",
+        "www-data",
+        "suid",
+        "--",
+        "/var/tmp/id",
+        "-u",
+    ];
     assert_ne!(lab.vss(&whoami).ok(), "0\n");
     sandbox.stop();
     let parent = std::fs::metadata("/var/lib/libvirt/filesystems").expect("the content's parent");
-    assert_eq!(std::os::unix::fs::MetadataExt::mode(&parent) & 0o7777, 0o700);
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mode(&parent) & 0o7777,
+        0o700
+    );
 }
 
 #[test]
@@ -139,7 +184,9 @@ fn a42_a_command_has_the_bounding_set_of_the_first_process() {
     for sandbox in &pair(&lab, ["cap-r", "cap-n"]) {
         let caps = |ran: Ran| -> Vec<String> {
             let text = ran.ok();
-            let lines = text.lines().filter(|l| l.starts_with("CapBnd") || l.starts_with("Seccomp:"));
+            let lines = text
+                .lines()
+                .filter(|l| l.starts_with("CapBnd") || l.starts_with("Seccomp:"));
             lines.map(str::to_owned).collect()
         };
         let first = caps(sandbox.execute(&["cat", "/proc/1/status"]));
@@ -156,8 +203,11 @@ fn two_containers_do_not_share_cgroups() {
     let two = lab.create("cg-2", &["-u", "apache2.service"]);
     one.start();
     two.start();
-    one.execute(&["systemctl", "stop", "virt-sandbox-ended.service"]).ok();
-    let tree = one.execute(&["find", "/sys/fs/cgroup/systemd", "-type", "d"]).ok();
+    one.execute(&["systemctl", "stop", "virt-sandbox-ended.service"])
+        .ok();
+    let tree = one
+        .execute(&["find", "/sys/fs/cgroup/systemd", "-type", "d"])
+        .ok();
     assert!(tree.contains("apache2.service"), "{tree}");
     assert!(!tree.contains("cg-2"), "{tree}");
     let mark = "/sys/fs/cgroup/systemd/lab-mark";

@@ -63,7 +63,12 @@ fn five_services_and_their_neighbours_run_unedited_at_the_same_time() {
     fed(
         &lab,
         "mariadbd",
-        &["--no-defaults", "--bootstrap", "--user=mysql", "--datadir=/var/lib/mysql"],
+        &[
+            "--no-defaults",
+            "--bootstrap",
+            "--user=mysql",
+            "--datadir=/var/lib/mysql",
+        ],
         TABLE,
     )
     .ok();
@@ -91,12 +96,24 @@ fn five_services_and_their_neighbours_run_unedited_at_the_same_time() {
     login_with_a_key(&lab, &shell);
     query(&lab, &data);
     imap_login(&lab, &mail);
-    let select = ["execute", "--user", "postgres", "post", "--", "psql", "-Atc", "select 6*7"];
+    let select = [
+        "execute",
+        "--user",
+        "postgres",
+        "post",
+        "--",
+        "psql",
+        "-Atc",
+        "select 6*7",
+    ];
     assert_eq!(lab.vss(&select).ok(), "42\n");
 
     let list = lab.vss(&["list", "--format", "json"]).json();
     let states = list.as_array().map(|l| l.iter().map(|e| &e["state"]));
-    assert!(states.is_some_and(|mut s| s.all(|s| s == "running")), "{list}");
+    assert!(
+        states.is_some_and(|mut s| s.all(|s| s == "running")),
+        "{list}"
+    );
     for sandbox in all {
         sandbox.stop();
     }
@@ -110,14 +127,25 @@ fn page(sandbox: &Sandbox<'_>, wanted: &str) {
 
 fn login_with_a_key(lab: &Lab, sandbox: &Sandbox<'_>) {
     let key = "/run/lab-key";
-    lab.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key]).ok();
+    lab.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key])
+        .ok();
     let home = "/var/lib/libvirt/filesystems/shell/root/.ssh";
     std::fs::create_dir_all(home).expect("root's home in the container");
     std::fs::copy(format!("{key}.pub"), format!("{home}/authorized_keys")).expect("the key");
     let to = format!("root@{}", sandbox.address());
     let options = [
-        "-i", key, "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
-        "UserKnownHostsFile=/run/lab-known", &to, "hostname",
+        "-i",
+        key,
+        "-F",
+        "none",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/run/lab-known",
+        &to,
+        "hostname",
     ];
     let said = until("shell", || lab.run("ssh", &options).stdout());
     assert_eq!(said, "shell\n");
@@ -130,15 +158,28 @@ fn login_with_a_key(lab: &Lab, sandbox: &Sandbox<'_>) {
 
 fn query(lab: &Lab, sandbox: &Sandbox<'_>) {
     let client = [
-        "mariadb", "--no-defaults", "-h", "127.0.0.1", "-ulab", "-plab", "-Ne", "select word from lab.t",
+        "mariadb",
+        "--no-defaults",
+        "-h",
+        "127.0.0.1",
+        "-ulab",
+        "-plab",
+        "-Ne",
+        "select word from lab.t",
     ];
-    let said = until("brought", || on_its_loopback(lab, sandbox, &client).stdout());
+    let said = until("brought", || {
+        on_its_loopback(lab, sandbox, &client).stdout()
+    });
     assert_eq!(said, "brought\n");
 }
 
 fn imap_login(lab: &Lab, sandbox: &Sandbox<'_>) {
-    sandbox.execute(&["useradd", "-m", "-d", "/var/lib/mary", "mary"]).ok();
-    sandbox.execute(&["sh", "-c", "echo mary:sesame | chpasswd"]).ok();
+    sandbox
+        .execute(&["useradd", "-m", "-d", "/var/lib/mary", "mary"])
+        .ok();
+    sandbox
+        .execute(&["sh", "-c", "echo mary:sesame | chpasswd"])
+        .ok();
     let to = format!("{}:993", sandbox.address());
     let ask = || {
         fed(

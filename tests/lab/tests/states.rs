@@ -18,7 +18,10 @@ fn settles(sandbox: &Sandbox<'_>, wanted: &str) -> serde_json::Value {
 }
 
 fn pid(status: &serde_json::Value) -> String {
-    status["init_pid"].as_u64().expect("a running container").to_string()
+    status["init_pid"]
+        .as_u64()
+        .expect("a running container")
+        .to_string()
 }
 
 #[test]
@@ -38,7 +41,12 @@ fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_wor
 fn a_condition_that_is_not_met_fails_the_start_and_is_named() {
     let lab = Lab::enter();
     let condition = "ConditionPathExists=/etc/lab-not-there";
-    fixture::service(&lab, "lab-condition", condition, "ExecStart=/bin/sleep infinity");
+    fixture::service(
+        &lab,
+        "lab-condition",
+        condition,
+        "ExecStart=/bin/sleep infinity",
+    );
     let sandbox = lab.create("cond", &["-u", "lab-condition.service"]);
     let text = lab.vss(&["start", "cond"]).failed(1);
     assert!(text.contains(condition), "{text}");
@@ -54,7 +62,10 @@ fn a_service_that_fails_later_ends_the_container_and_its_status_is_kept() {
     sandbox.start();
     sandbox.execute(&["touch", "/run/lab-go"]).ok();
     let status = settles(&sandbox, "stopped").to_string();
-    assert!(status.contains("lab-later.service") && status.contains('9'), "{status}");
+    assert!(
+        status.contains("lab-later.service") && status.contains('9'),
+        "{status}"
+    );
 }
 
 #[test]
@@ -66,8 +77,13 @@ fn a_service_that_restarts_itself_is_not_at_its_end() {
     let sandbox = lab.create("restarts", &["-u", "lab-restarts.service"]);
     sandbox.start();
     for _ in 0..600 {
-        let restarts =
-            sandbox.execute(&["systemctl", "show", "-P", "NRestarts", "lab-restarts.service"]);
+        let restarts = sandbox.execute(&[
+            "systemctl",
+            "show",
+            "-P",
+            "NRestarts",
+            "lab-restarts.service",
+        ]);
         if restarts.ok() == "1\n" {
             break;
         }
@@ -75,7 +91,9 @@ fn a_service_that_restarts_itself_is_not_at_its_end() {
     }
     settles(&sandbox, "running");
     // An administrator's restart inside is not the end either.
-    sandbox.execute(&["systemctl", "restart", "lab-restarts.service"]).ok();
+    sandbox
+        .execute(&["systemctl", "restart", "lab-restarts.service"])
+        .ok();
     settles(&sandbox, "running");
 }
 
@@ -116,7 +134,8 @@ fn a_domain_destroyed_from_outside_is_a_failure_that_says_so() {
     let lab = Lab::enter();
     let sandbox = lab.create("killed", &["-u", "apache2.service"]);
     sandbox.start();
-    lab.run("virsh", &["-q", "-c", "lxc:///system", "destroy", "killed"]).ok();
+    lab.run("virsh", &["-q", "-c", "lxc:///system", "destroy", "killed"])
+        .ok();
     let status = settles(&sandbox, "stopped").to_string();
     assert!(status.contains("outside"), "{status}");
 }
@@ -133,7 +152,10 @@ fn a49_a_container_without_its_runner_goes_on_and_is_stopped_gracefully() {
     settles(&sandbox, "running");
     sandbox.stop();
     let proof = "/var/lib/libvirt/filesystems/orphan/var/tmp/lab-stopped";
-    assert_eq!(std::fs::read_to_string(proof).expect("ExecStop ran"), "stopped\n");
+    assert_eq!(
+        std::fs::read_to_string(proof).expect("ExecStop ran"),
+        "stopped\n"
+    );
 }
 
 #[test]
@@ -145,7 +167,10 @@ fn a_stop_lets_the_service_finish() {
     sandbox.start();
     sandbox.stop();
     let proof = "/var/lib/libvirt/filesystems/slow/var/tmp/lab-stopped";
-    assert_eq!(std::fs::read_to_string(proof).expect("ExecStop ran"), "stopped\n");
+    assert_eq!(
+        std::fs::read_to_string(proof).expect("ExecStop ran"),
+        "stopped\n"
+    );
 }
 
 #[test]
@@ -168,7 +193,11 @@ fn a47_a_restart_of_libvirtd_is_nothing_to_a_container() {
     assert!(lab.vss(&["start", "other"]).failed(1).contains("libvirt"));
     lab.run("libvirtd", &["-d"]).ok();
     for _ in 0..600 {
-        if lab.run("virsh", &["-q", "-c", "lxc:///system", "uri"]).code() == Some(0) {
+        if lab
+            .run("virsh", &["-q", "-c", "lxc:///system", "uri"])
+            .code()
+            == Some(0)
+        {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
