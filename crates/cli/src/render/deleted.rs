@@ -24,7 +24,7 @@ fn part(part: Part) -> &'static str {
         Part::Unit => "unit file",
         Part::Content => "sandbox container dir",
         Part::Manifest => "manifest",
-        Part::Reservation => "reservation",
+        Part::Reservation => "reservation of",
         Part::Runtime => "runtime state",
         Part::Config => "sandbox config",
         Part::Journal => "journal",

@@ -16,7 +16,9 @@ pub(crate) fn text(out: &mut impl Write, explanation: &Explanation) -> io::Resul
         meaning(explanation.fate)
     )?;
     match &explanation.entry {
-        Some(entry) if entry.path != *path => writeln!(out, "decided with {}", entry.path)?,
+        Some(entry) if entry.path != *path && explanation.fate != Fate::Absent => {
+            writeln!(out, "decided with {}", entry.path)?
+        }
         _ => {}
     }
     let mut of = None;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use vss_manager::{PlanEntry, SandboxPlan};
+use vss_manager::{MEMORY_UNLIMITED_KIB, PlanEntry, SandboxPlan};
 use vss_model::{Disposition, DomainSpec, Filesystem, Sanitized};
 
 use super::bytes;
@@ -66,7 +66,11 @@ fn summary(out: &mut impl Write, plan: &SandboxPlan) -> io::Result<()> {
     let files: u64 = own().filter_map(|e| e.files).sum();
     writeln!(out, "Container  {}", config.name)?;
     writeln!(out, "Units      {units}")?;
-    writeln!(out, "Packages   {}", names(packages.collect()))?;
+    let mut label = "Packages   ";
+    for line in wrapped(packages) {
+        writeln!(out, "{label}{line}")?;
+        label = "           ";
+    }
     writeln!(out, "Content    {}", config.content)?;
     writeln!(out, "To copy    {} in {files} files", bytes(size))?;
     let confinement = config.confinement;
@@ -81,6 +85,22 @@ fn summary(out: &mut impl Write, plan: &SandboxPlan) -> io::Result<()> {
         ),
         None => writeln!(out, "Network    loopback only"),
     }
+}
+
+/// Words in lines of about 85 characters.
+fn wrapped(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(&word),
+            Some(line) if line.len() + word.len() < 85 => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
 }
 
 fn row(entry: &PlanEntry) -> [Cell; 4] {
@@ -107,7 +127,7 @@ fn domain(out: &mut impl Write, domain: &DomainSpec) -> io::Result<()> {
         ["name".into(), domain.name.as_str().into()],
         ["uuid".into(), domain.uuid.to_string().into()],
         ["init".into(), shown(&init(domain)).into()],
-        ["memory".into(), bytes(domain.memory_kib * 1024).into()],
+        ["memory".into(), memory(domain.memory_kib).into()],
     ];
     for filesystem in &domain.filesystems {
         let (target, from) = match filesystem {
@@ -136,6 +156,14 @@ fn domain(out: &mut impl Write, domain: &DomainSpec) -> io::Result<()> {
         rows.push(["interface".into(), text.into()]);
     }
     table::write(out, ["", ""], &rows, false)
+}
+
+fn memory(kib: u64) -> String {
+    if kib >= MEMORY_UNLIMITED_KIB {
+        "not limited".to_owned()
+    } else {
+        bytes(kib.saturating_mul(1024))
+    }
 }
 
 fn init(domain: &DomainSpec) -> String {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args as ClapArgs;
 use vss_manager::CreateRequest;
-use vss_model::{AbsPath, SandboxName};
+use vss_model::{AbsPath, Confinement, ConfinementChoice, SandboxName};
 
 use super::Machine;
 use crate::failure::{Failure, Status};
@@ -91,7 +91,12 @@ impl Wanted {
             named => {
                 let name = named.map_or_else(|| ANY_NAME.parse(), Ok);
                 let name = name.map_err(|error| usage(error.to_string()))?;
-                let request = Box::new(container.request(name)?);
+                let mut request = Box::new(container.request(name)?);
+                // Where this host offers nothing sound, auto refuses a container; a reason needs
+                // none, and no path depends on what confines root.
+                if request.confinement == ConfinementChoice::Auto {
+                    request.confinement = ConfinementChoice::Exactly(Confinement::Reduced);
+                }
                 Ok(Self::Planned { request, path })
             }
         }
