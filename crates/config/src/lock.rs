@@ -65,11 +65,18 @@ impl Store {
     pub fn try_lock(&self, name: &SandboxName) -> Result<Option<Lock>> {
         let path = self.lock_path("change", name);
         let directories = self.share_directories()?;
-        match acquire(&path, FlockOperation::NonBlockingLockExclusive) {
-            Ok(file) => Lock::new(file, path, directories).map(Some),
-            Err(error) if would_block(&error) => Ok(None),
-            Err(error) => Err(error),
+        match try_acquire(&path)? {
+            Some(file) => Lock::new(file, path, directories).map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// Whether another process changes a sandbox at this moment. Changes nothing.
+    ///
+    /// # Errors
+    /// Where the lock's file can't be opened.
+    pub fn is_changing(&self, name: &SandboxName) -> Result<bool> {
+        is_held(&self.lock_path("change", name))
     }
 
     /// The right to run a sandbox; `None` where another process runs it.
@@ -78,15 +85,7 @@ impl Store {
     /// Where the lock's file can't be made.
     pub fn run_lock(&self, name: &SandboxName) -> Result<Option<RunLock>> {
         let path = self.lock_path("run", name);
-        // whoever asks `is_run` has a shared lock for an instant: that is no runner
-        for _ in 0..20 {
-            match acquire(&path, FlockOperation::NonBlockingLockExclusive) {
-                Ok(file) => return Ok(Some(RunLock { file, path })),
-                Err(error) if would_block(&error) => std::thread::sleep(Duration::from_millis(5)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
+        Ok(try_acquire(&path)?.map(|file| RunLock { file, path }))
     }
 
     /// Whether a runner holds the right to run a sandbox.
@@ -94,17 +93,7 @@ impl Store {
     /// # Errors
     /// Where the lock's file can't be opened.
     pub fn is_run(&self, name: &SandboxName) -> Result<bool> {
-        let path = self.lock_path("run", name);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error).context("open", &path),
-        };
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
-            Err(Errno::WOULDBLOCK) => Ok(true),
-            Err(error) => Err(error).context("lock", &path),
-        }
+        is_held(&self.lock_path("run", name))
     }
 
     /// Takes over a run lock that came through an exec as a descriptor number
@@ -204,6 +193,20 @@ impl RunLock {
     }
 }
 
+/// Whether somebody holds a lock for himself alone.
+fn is_held(path: &Path) -> Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).context("open", path),
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error).context("lock", path),
+    }
+}
+
 /// Opens a lock's file and locks it. Whoever removes the file of a lock holds it, so a lock on a
 /// file that is no longer at its path counts for nothing, and is taken anew.
 fn acquire(path: &Path, how: FlockOperation) -> Result<File> {
@@ -227,6 +230,19 @@ fn acquire(path: &Path, how: FlockOperation) -> Result<File> {
             return Ok(file);
         }
     }
+}
+
+/// Locks for oneself alone without waiting for another who does.
+fn try_acquire(path: &Path) -> Result<Option<File>> {
+    // whoever asks `is_changing` or `is_run` has a shared lock for an instant: that is no holder
+    for _ in 0..10 {
+        match acquire(path, FlockOperation::NonBlockingLockExclusive) {
+            Ok(file) => return Ok(Some(file)),
+            Err(error) if would_block(&error) => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 fn is_at(file: &File, path: &Path) -> Result<bool> {

@@ -1,0 +1,272 @@
+//! dpkg's database, read as files (dpkg(1), FILES).
+//!
+//! Two readings, each done once and when first asked for: `Catalogue`, the status file with its
+//! relations resolved, and `Index`, the file lists of all installed packages. Nothing is locked:
+//! dpkg replaces its status file whole, and while it is at work its journal says so.
+
+mod catalogue;
+mod diversions;
+mod index;
+mod lines;
+mod relation;
+mod status;
+mod version;
+
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use vss_model::{AbsPath, FileFlags, Package, PackageFile, PackageName, RelationKind};
+
+use crate::error::{Error, Result};
+use crate::spelling::Spelling;
+use crate::{Kind, Note, PackageDb};
+
+use catalogue::Catalogue;
+use diversions::Diversions;
+use index::{Index, Places};
+use status::Record;
+
+/// The status file, below the root directory.
+pub(crate) const STATUS: &str = "var/lib/dpkg/status";
+
+/// Whether the root has a dpkg database with anything in it. The dpkg program alone, which other
+/// distributions package too, makes an empty one.
+pub(crate) fn is_present(root: &Path) -> bool {
+    root.join(STATUS).metadata().is_ok_and(|m| m.len() > 0)
+}
+
+/// The packages that dpkg has installed below a root directory.
+#[derive(Debug)]
+pub struct Dpkg {
+    admin: PathBuf,
+    spelling: Spelling,
+    catalogue: OnceLock<Catalogue>,
+    index: OnceLock<(Index, Vec<Note>)>,
+}
+
+impl Dpkg {
+    /// Opens the database of the host whose root directory is `root`. Its files are read when the
+    /// first question needs them.
+    ///
+    /// # Errors
+    /// Where there is no status file, and where `/bin` or one of its kind is no link into `/usr`.
+    pub fn open(root: &Path) -> Result<Self> {
+        let status = root.join(STATUS);
+        status.metadata().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::NoDatabase {
+                looked_for: vec![status.clone()],
+            },
+            _ => Error::Read {
+                path: status.clone(),
+                source,
+            },
+        })?;
+        Ok(Self {
+            admin: root.join("var/lib/dpkg"),
+            spelling: Spelling::read(root)?,
+            catalogue: OnceLock::new(),
+            index: OnceLock::new(),
+        })
+    }
+
+    /// The links of this host that give a path two spellings.
+    #[must_use]
+    pub fn spelling(&self) -> &Spelling {
+        &self.spelling
+    }
+
+    /// How many paths all packages list together.
+    ///
+    /// # Errors
+    /// Where the database can't be read.
+    pub fn path_count(&self) -> Result<usize> {
+        Ok(self.index()?.0.len())
+    }
+
+    fn catalogue(&self) -> Result<&Catalogue> {
+        if let Some(known) = self.catalogue.get() {
+            return Ok(known);
+        }
+        self.refuse_unfinished()?;
+        let read = Catalogue::new(status::read(&self.admin.join("status"))?);
+        Ok(self.catalogue.get_or_init(|| read))
+    }
+
+    /// While dpkg works, each change stands in a numbered file in `updates/` until the status file
+    /// is written anew; what is left there after a crash is not in the status file either.
+    fn refuse_unfinished(&self) -> Result<()> {
+        let path = self.admin.join("updates");
+        let fail = |source| Error::Read {
+            path: path.clone(),
+            source,
+        };
+        let entries = match path.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(fail(error)),
+        };
+        for entry in entries {
+            let name = entry.map_err(fail)?.file_name();
+            if !name.is_empty() && name.as_bytes().iter().all(u8::is_ascii_digit) {
+                return Err(Error::Busy {
+                    path: path.join(name),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn index(&self) -> Result<&(Index, Vec<Note>)> {
+        if let Some(known) = self.index.get() {
+            return Ok(known);
+        }
+        let read = self.read_index()?;
+        Ok(self.index.get_or_init(|| read))
+    }
+
+    fn read_index(&self) -> Result<(Index, Vec<Note>)> {
+        let catalogue = self.catalogue()?;
+        let diversions = Diversions::read(&self.admin.join("diversions"))?;
+        let places = Places {
+            spelling: &self.spelling,
+            diversions: &diversions,
+        };
+        let mut index = Index::default();
+        let mut notes = Vec::new();
+        for (n, record) in catalogue.records().iter().enumerate() {
+            let mut reasons = Vec::new();
+            let mut found = false;
+            for path in self.info_files(record, "list") {
+                if index.add_list(&path, &record.name, &places, &mut reasons)? {
+                    found = true;
+                    break;
+                }
+            }
+            if !found {
+                index.add_nothing();
+                reasons.push("taken as without files: it has no list of them".to_owned());
+            }
+            notes.extend(reasons.into_iter().map(|reason| Note {
+                package: Some(catalogue.name(n).clone()),
+                reason,
+            }));
+        }
+        index.finish();
+        Ok((index, notes))
+    }
+
+    /// Where a file about a package may be: dpkg puts the architecture into the name for packages
+    /// that may be installed for several.
+    fn info_files(&self, record: &Record, kind: &str) -> [PathBuf; 2] {
+        let info = self.admin.join("info");
+        let bare = info.join(format!("{}.{kind}", record.name));
+        let qualified = info.join(format!("{}:{}.{kind}", record.name, record.architecture));
+        if record.multi_arch == "same" {
+            [qualified, bare]
+        } else {
+            [bare, qualified]
+        }
+    }
+
+    /// The paths of a package's configuration, spelled as in the index. The status file has those
+    /// of a configured package; `info/*.conffiles` is what the package itself says.
+    fn conffiles(&self, record: &Record) -> Result<HashSet<Vec<u8>>> {
+        let mut out: HashSet<Vec<u8>> = HashSet::new();
+        let mut add = |path: &[u8]| {
+            out.insert(self.spelling.rewrite(path).unwrap_or_else(|| path.to_vec()));
+        };
+        record.conffiles.iter().for_each(|path| add(path));
+        let mut text = Vec::new();
+        for path in self.info_files(record, "conffiles") {
+            if lines::append(&path, &mut text)? {
+                break;
+            }
+        }
+        // A line "remove-on-upgrade /etc/x" names a file that the package no longer has.
+        text.split(|&c| c == b'\n')
+            .map(<[u8]>::trim_ascii_end)
+            .filter(|line| line.first() == Some(&b'/'))
+            .for_each(add);
+        Ok(out)
+    }
+
+    fn owner_names(&self, numbers: &[usize]) -> Result<Vec<PackageName>> {
+        let catalogue = self.catalogue()?;
+        let mut out: Vec<_> = numbers.iter().map(|&n| catalogue.name(n).clone()).collect();
+        out.sort();
+        Ok(out)
+    }
+}
+
+impl PackageDb for Dpkg {
+    fn kind(&self) -> Kind {
+        Kind::Dpkg
+    }
+
+    fn owners(&self, path: &AbsPath) -> Result<Vec<PackageName>> {
+        let path = self.spelling.normalize(path);
+        let bytes = path.as_path().as_os_str().as_bytes();
+        self.owner_names(&self.index()?.0.owners(bytes))
+    }
+
+    fn owners_below(&self, path: &AbsPath) -> Result<Vec<PackageName>> {
+        let path = self.spelling.normalize(path);
+        let bytes = path.as_path().as_os_str().as_bytes();
+        self.owner_names(&self.index()?.0.owners_below(bytes))
+    }
+
+    fn package(&self, name: &PackageName) -> Result<Option<Package>> {
+        let catalogue = self.catalogue()?;
+        let Some(number) = catalogue.find(name) else {
+            return Ok(None);
+        };
+        let record = &catalogue.records()[number];
+        let conffiles = self.conffiles(record)?;
+        let mut files: Vec<PackageFile> = self
+            .index()?
+            .0
+            .paths(number)
+            .filter_map(|bytes| {
+                Some(PackageFile {
+                    path: AbsPath::new(std::ffi::OsStr::from_bytes(bytes)).ok()?,
+                    flags: FileFlags {
+                        config: conffiles.contains(bytes),
+                        ghost: false,
+                    },
+                })
+            })
+            .collect();
+        files.sort();
+        files.dedup();
+        Ok(Some(Package {
+            name: catalogue.name(number).clone(),
+            version: record.version.clone(),
+            source: record.source.clone(),
+            essential: record.essential,
+            relations: catalogue.relations(number).to_vec(),
+            files,
+        }))
+    }
+
+    fn of_source(&self, source: &str) -> Result<Vec<PackageName>> {
+        Ok(self.catalogue()?.of_source(source))
+    }
+
+    fn dependents(&self, name: &PackageName) -> Result<Vec<(PackageName, RelationKind)>> {
+        Ok(self.catalogue()?.dependents(name))
+    }
+
+    fn names(&self) -> Result<Vec<PackageName>> {
+        Ok(self.catalogue()?.all_names())
+    }
+
+    fn notes(&self) -> Result<Vec<Note>> {
+        let mut out: Vec<Note> = self.catalogue()?.notes().to_vec();
+        out.extend(self.index()?.1.iter().cloned());
+        out.sort();
+        Ok(out)
+    }
+}

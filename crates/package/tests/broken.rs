@@ -1,0 +1,125 @@
+//! Databases that can't be trusted: each error names the file (A35).
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use vss_package::{Dpkg, Error, PackageDb};
+
+const STATUS: &str = "Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n";
+
+/// A database of one package whose list is `list`.
+fn root_with(list: &str) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let admin = root.path().join("var/lib/dpkg");
+    fs::create_dir_all(admin.join("info")).unwrap();
+    fs::create_dir_all(admin.join("updates")).unwrap();
+    fs::write(admin.join("status"), STATUS).unwrap();
+    fs::write(admin.join("info/a.list"), list).unwrap();
+    root
+}
+
+fn names(root: &Path) -> Result<usize, Error> {
+    Dpkg::open(root)?.names().map(|names| names.len())
+}
+
+fn owners(root: &Path) -> Result<usize, Error> {
+    let path = "/a".parse().unwrap();
+    Dpkg::open(root)?.owners(&path).map(|owners| owners.len())
+}
+
+#[test]
+fn a35_a_sound_database_answers() {
+    let root = root_with("/.\n/a\n");
+    assert_eq!(names(root.path()).unwrap(), 1);
+    assert_eq!(owners(root.path()).unwrap(), 1);
+}
+
+#[test]
+fn a35_an_absent_database_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let error = Dpkg::open(root.path()).unwrap_err();
+    assert!(matches!(error, Error::NoDatabase { .. }));
+    assert!(
+        error.to_string().ends_with("var/lib/dpkg/status"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a35_an_empty_status_file_is_not_a_host_without_packages() {
+    let root = root_with("");
+    fs::write(root.path().join("var/lib/dpkg/status"), "").unwrap();
+    let error = names(root.path()).unwrap_err().to_string();
+    assert!(error.contains("var/lib/dpkg/status, line 1"), "{error}");
+}
+
+#[test]
+fn a35_a_list_that_was_cut_short_is_named() {
+    let root = root_with("/.\n/a\n/b/cut");
+    match owners(root.path()) {
+        Err(Error::Corrupt { path, line, .. }) => {
+            assert!(path.ends_with("info/a.list"));
+            assert_eq!(line, 3);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a35_a_list_that_is_no_file_is_named_and_not_waited_for() {
+    let root = root_with("");
+    let list = root.path().join("var/lib/dpkg/info/a.list");
+    fs::remove_file(&list).unwrap();
+    fs::create_dir(&list).unwrap();
+    let error = owners(root.path()).unwrap_err();
+    assert!(error.to_string().contains("a.list"), "{error}");
+}
+
+#[test]
+fn a35_a_package_without_a_list_has_no_files_and_a_note() {
+    let root = root_with("");
+    fs::remove_file(root.path().join("var/lib/dpkg/info/a.list")).unwrap();
+    let db = Dpkg::open(root.path()).unwrap();
+    assert!(db.package(&"a".into()).unwrap().unwrap().files.is_empty());
+    assert_eq!(
+        db.notes().unwrap()[0].to_string(),
+        "package a: taken as without files: it has no list of them"
+    );
+}
+
+#[test]
+fn a35_dpkg_at_work_is_said_so_and_asking_again_works() {
+    let root = root_with("/a\n");
+    let journal = root.path().join("var/lib/dpkg/updates/0001");
+    fs::write(&journal, "Package: a\n").unwrap();
+    let db = Dpkg::open(root.path()).unwrap();
+    let error = db.names().unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    assert!(error.to_string().contains("updates/0001"), "{error}");
+    fs::remove_file(&journal).unwrap();
+    assert_eq!(db.names().unwrap().len(), 1);
+}
+
+#[test]
+fn a35_diversions_that_break_off_are_named() {
+    let root = root_with("/a\n");
+    let file = root.path().join("var/lib/dpkg/diversions");
+    fs::write(&file, "/a\n/b\n").unwrap();
+    let error = owners(root.path()).unwrap_err().to_string();
+    assert!(error.contains("var/lib/dpkg/diversions, line 2"), "{error}");
+}
+
+#[test]
+fn a32_half_a_million_paths_of_one_package_are_taken() {
+    let list: String = (0..500_000)
+        .map(|n| format!("/usr/share/a/{n}\n"))
+        .collect();
+    let root = root_with(&list);
+    let db = Dpkg::open(root.path()).unwrap();
+    let path = "/usr/share/a/499999".parse().unwrap();
+    assert_eq!(db.owners(&path).unwrap(), ["a".into()]);
+    assert_eq!(db.path_count().unwrap(), 500_000);
+}

@@ -1,0 +1,267 @@
+//! The plan in the making: what each source says of a path, and which of them wins.
+
+use std::collections::BTreeMap;
+
+use vss_model::{AbsPath, Cause, CopyScope, Disposition, Generated, MaskKind};
+
+use crate::outcome::Skipped;
+use crate::root_plan::{PlanEntry, RootPlan};
+
+/// The sources of a plan; of two that name the same path the later one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    Baseline,
+    Unit,
+    Package,
+    Rule,
+    User,
+    Deny,
+}
+
+#[derive(Debug, Clone)]
+struct Claim {
+    source: Source,
+    disposition: Disposition,
+    causes: Vec<Cause>,
+}
+
+/// Claims on paths.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    claims: BTreeMap<AbsPath, Claim>,
+    skipped: Vec<Skipped>,
+}
+
+impl Draft {
+    /// Says what becomes of a path. The later source wins; within one, a whole tree wins over the
+    /// path alone, and else the first.
+    pub(crate) fn claim(
+        &mut self,
+        source: Source,
+        path: &AbsPath,
+        disposition: Disposition,
+        cause: Cause,
+    ) {
+        let Some(old) = self.claims.get_mut(path) else {
+            let causes = vec![cause];
+            let claim = Claim {
+                source,
+                disposition,
+                causes,
+            };
+            self.claims.insert(path.clone(), claim);
+            return;
+        };
+        let wins = source > old.source
+            || source == old.source
+                && is_tree(&disposition)
+                && matches!(
+                    old.disposition,
+                    Disposition::Copy {
+                        scope: CopyScope::Node
+                    }
+                );
+        // who copies a directory alone does not contradict one who copies it whole
+        let narrows = is_tree(&old.disposition)
+            && matches!(
+                disposition,
+                Disposition::Copy {
+                    scope: CopyScope::Node
+                }
+            );
+        if wins && !narrows {
+            old.source = source;
+            old.disposition = disposition;
+            old.causes.retain(|c| *c != cause);
+            old.causes.insert(0, cause);
+        } else if !old.causes.contains(&cause) {
+            old.causes.push(cause);
+        }
+    }
+
+    pub(crate) fn node(&mut self, source: Source, path: &AbsPath, cause: Cause) {
+        let scope = CopyScope::Node;
+        self.claim(source, path, Disposition::Copy { scope }, cause);
+    }
+
+    pub(crate) fn tree(&mut self, source: Source, path: &AbsPath, cause: Cause) {
+        let scope = CopyScope::Tree;
+        self.claim(source, path, Disposition::Copy { scope }, cause);
+    }
+
+    pub(crate) fn generate(
+        &mut self,
+        source: Source,
+        path: &AbsPath,
+        what: Generated,
+        cause: Cause,
+    ) {
+        self.claim(source, path, Disposition::Generate { what }, cause);
+    }
+
+    pub(crate) fn mask(&mut self, source: Source, path: &AbsPath, how: MaskKind, cause: Cause) {
+        self.claim(source, path, Disposition::Mask { how }, cause);
+    }
+
+    pub(crate) fn skip(&mut self, path: &AbsPath, reason: &str) {
+        let skipped = Skipped {
+            path: path.clone(),
+            reason: reason.to_owned(),
+        };
+        if !self.skipped.contains(&skipped) {
+            self.skipped.push(skipped);
+        }
+    }
+
+    /// Whether a path is copied by a claim on a tree that it is in or is.
+    pub(crate) fn in_tree(&self, path: &AbsPath) -> bool {
+        self.nearest(path)
+            .is_some_and(|(_, claim)| is_tree(&claim.disposition))
+    }
+
+    /// Whether exactly this path is claimed.
+    pub(crate) fn has(&self, path: &AbsPath) -> bool {
+        self.claims.contains_key(path)
+    }
+
+    /// Whether exactly this path is claimed by a source from that one on.
+    pub(crate) fn has_from(&self, source: Source, path: &AbsPath) -> bool {
+        self.claims.get(path).is_some_and(|c| c.source >= source)
+    }
+
+    fn nearest(&self, path: &AbsPath) -> Option<(AbsPath, &Claim)> {
+        path.ancestors()
+            .find_map(|p| self.claims.get(&p).map(|c| (p, c)))
+    }
+
+    /// The claims that copy, with whether it is a tree, and whether a source after the baseline
+    /// said so: what is the service's own.
+    pub(crate) fn copies(&self) -> Vec<(AbsPath, CopyScope, Source)> {
+        self.claims
+            .iter()
+            .filter_map(|(path, claim)| match claim.disposition {
+                Disposition::Copy { scope } => Some((path.clone(), scope, claim.source)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The plan: entries that say no more than the one above them are left out.
+    pub(crate) fn finish(self) -> (RootPlan, Vec<Skipped>) {
+        let mut entries: Vec<PlanEntry> = Vec::with_capacity(self.claims.len());
+        for (path, claim) in &self.claims {
+            let above = path.parent().and_then(|p| self.nearest(&p));
+            let said_above = above.is_some_and(|(_, above)| {
+                let copied = is_tree(&above.disposition) && is_copy(&claim.disposition);
+                let hidden = is_absent(&above.disposition) && claim.source <= above.source;
+                let shared = matches!(above.disposition, Disposition::Share)
+                    && matches!(claim.disposition, Disposition::Share);
+                copied || hidden || shared
+            });
+            if !said_above {
+                entries.push(PlanEntry {
+                    path: path.clone(),
+                    disposition: claim.disposition.clone(),
+                    causes: claim.causes.clone(),
+                    bytes: None,
+                    files: None,
+                });
+            }
+        }
+        let mut skipped = self.skipped;
+        skipped.sort();
+        (RootPlan { entries }, skipped)
+    }
+}
+
+fn is_tree(disposition: &Disposition) -> bool {
+    matches!(
+        disposition,
+        Disposition::Copy {
+            scope: CopyScope::Tree
+        }
+    )
+}
+
+fn is_copy(disposition: &Disposition) -> bool {
+    matches!(disposition, Disposition::Copy { .. })
+}
+
+fn is_absent(disposition: &Disposition) -> bool {
+    matches!(
+        disposition,
+        Disposition::Mask {
+            how: MaskKind::Absent
+        }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(text: &str) -> AbsPath {
+        text.parse().unwrap()
+    }
+
+    fn why(text: &str) -> Cause {
+        Cause::User {
+            option: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_longest_path_wins_and_ties_go_to_the_later_source() {
+        let mut draft = Draft::default();
+        draft.tree(Source::Package, &path("/etc/a"), why("package"));
+        draft.mask(
+            Source::User,
+            &path("/etc/a/b"),
+            MaskKind::Absent,
+            why("mask"),
+        );
+        draft.node(Source::Package, &path("/etc/a/c"), why("listed"));
+        draft.node(Source::Package, &path("/etc/a/b/d"), why("listed"));
+        draft.node(Source::Baseline, &path("/etc/x"), why("baseline"));
+        draft.mask(Source::Rule, &path("/etc/x"), MaskKind::Absent, why("rule"));
+        draft.node(Source::Unit, &path("/etc/x"), why("unit"));
+        let (plan, _) = draft.finish();
+        let shown: Vec<_> = plan
+            .entries
+            .iter()
+            .map(|e| format!("{} {}", e.path, e.disposition.word()))
+            .collect();
+        assert_eq!(shown, ["/etc/a copy", "/etc/a/b mask", "/etc/x mask"]);
+        assert_eq!(
+            plan.entries[2].causes,
+            [why("rule"), why("baseline"), why("unit")]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn explain_is_total_and_the_longest_path_decides(
+            claims in proptest::collection::vec(("(/[abc]){1,4}", 0u8..3, 0u8..5), 0..20),
+            asked in "(/[abc]){1,5}",
+        ) {
+            let mut draft = Draft::default();
+            let sources = [Source::Baseline, Source::Unit, Source::Package, Source::Rule, Source::User];
+            for (text, kind, source) in claims {
+                let source = sources[usize::from(source)];
+                match kind {
+                    0 => draft.tree(source, &path(&text), why("tree")),
+                    1 => draft.node(source, &path(&text), why("node")),
+                    _ => draft.mask(source, &path(&text), MaskKind::Absent, why("mask")),
+                }
+            }
+            let (plan, _) = draft.finish();
+            let explanation = plan.explain(&path(&asked));
+            prop_assert!(!explanation.chain.is_empty());
+            if let Some(entry) = explanation.entry {
+                let longer = plan.entries.iter().filter(|e| path(&asked).starts_with(&e.path));
+                prop_assert!(longer.into_iter().all(|e| e.path.depth() <= entry.path.depth()));
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What rules and the user add to the general plan, and the mounts that follow from it.
+
+use vss_model::{AbsPath, Cause, Disposition, MaskKind};
+
+use crate::draft::{Draft, Source};
+use crate::facts::PathFacts;
+use crate::glob;
+use crate::outcome::PlanError;
+use crate::packages::PackageClosure;
+use crate::paths::Scope;
+use crate::request::CreateRequest;
+use crate::root_plan::RootPlan;
+use crate::rules::{Rule, Rules};
+use crate::units::UnitClosure;
+
+/// The rules whose unit runs, or whose package is in the closure.
+pub(crate) fn rules_that_hold<'r>(
+    rules: &'r Rules,
+    units: &UnitClosure<'_>,
+    packages: &PackageClosure<'_>,
+) -> Vec<&'r Rule> {
+    let units: Vec<String> = units.names.iter().map(|u| u.as_str().to_owned()).collect();
+    let packages: Vec<String> = packages
+        .packages
+        .keys()
+        .map(|p| p.as_str().to_owned())
+        .collect();
+    let any = |patterns: &[String], names: &[String]| {
+        patterns
+            .iter()
+            .any(|p| names.iter().any(|n| glob::matches(p, n)))
+    };
+    let holds = |rule: &&Rule| any(&rule.body.units, &units) || any(&rule.body.packages, &packages);
+    rules.rules.iter().filter(holds).collect()
+}
+
+/// Claims what rules say of paths.
+pub(crate) fn ruled(scope: &Scope<'_, '_>, draft: &mut Draft) {
+    for rule in rules_that_hold(scope.rules, scope.units, scope.packages) {
+        let cause = Cause::Rule {
+            file: rule.file.clone(),
+            why: rule.body.why.clone(),
+        };
+        for path in &rule.body.copy {
+            copy(scope, draft, Source::Rule, path, &cause);
+        }
+        for path in &rule.body.share {
+            draft.claim(Source::Rule, path, Disposition::Share, cause.clone());
+        }
+        for path in &rule.body.mask {
+            draft.mask(Source::Rule, path, MaskKind::Absent, cause.clone());
+        }
+    }
+}
+
+/// Copies a path as somebody says, a directory whole; whether it is there.
+fn copy(
+    scope: &Scope<'_, '_>,
+    draft: &mut Draft,
+    source: Source,
+    path: &AbsPath,
+    cause: &Cause,
+) -> bool {
+    match scope.ask.path(path) {
+        None => true,
+        Some(PathFacts::Missing | PathFacts::Special) => false,
+        Some(PathFacts::Directory { .. }) => {
+            draft.tree(source, path, cause.clone());
+            true
+        }
+        Some(PathFacts::Link { .. }) => {
+            draft.node(source, path, cause.clone());
+            if let Some(target) = scope.ask.link_target(path).flatten().filter(|t| t != path) {
+                scope.claim(draft, source, &target, &Cause::Link { from: path.clone() });
+            }
+            true
+        }
+        Some(PathFacts::File { .. }) => {
+            draft.node(source, path, cause.clone());
+            true
+        }
+    }
+}
+
+/// Claims what the user says with `--copy`, `--share` and `--mask`.
+///
+/// # Errors
+/// Where a path is not there, or can't be what the option asks for.
+pub(crate) fn asked(
+    scope: &Scope<'_, '_>,
+    draft: &mut Draft,
+    request: &CreateRequest,
+) -> Result<(), PlanError> {
+    for path in &request.copy {
+        check(path, "--copy")?;
+        let cause = cause("--copy");
+        if !copy(scope, draft, Source::User, path, &cause) {
+            return Err(no_such(path, "--copy"));
+        }
+    }
+    for path in &request.share {
+        check(path, "--share")?;
+        if matches!(scope.ask.path(path), Some(PathFacts::Missing)) {
+            return Err(no_such(path, "--share"));
+        }
+        draft.claim(Source::User, path, Disposition::Share, cause("--share"));
+    }
+    for path in &request.mask {
+        check(path, "--mask")?;
+        if path.as_path().starts_with("/usr") {
+            return Err(unsuitable(
+                path,
+                "--mask",
+                "all of /usr is the host's, seen read-only",
+            ));
+        }
+        draft.mask(Source::User, path, MaskKind::Absent, cause("--mask"));
+    }
+    Ok(())
+}
+
+fn cause(option: &str) -> Cause {
+    Cause::User {
+        option: option.to_owned(),
+    }
+}
+
+fn check(path: &AbsPath, option: &str) -> Result<(), PlanError> {
+    const WHOLE: [&str; 9] = [
+        "/", "/etc", "/var", "/usr", "/proc", "/sys", "/dev", "/run", "/tmp",
+    ];
+    const KERNEL: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
+    let text = path.as_path();
+    if WHOLE.iter().any(|w| text == std::path::Path::new(w)) {
+        return Err(unsuitable(path, option, "name a path below it"));
+    }
+    if KERNEL.iter().any(|k| text.starts_with(k)) {
+        return Err(unsuitable(
+            path,
+            option,
+            "each container has its own, made at the start",
+        ));
+    }
+    Ok(())
+}
+
+fn no_such(path: &AbsPath, option: &str) -> PlanError {
+    PlanError::NoSuchPath {
+        path: path.clone(),
+        option: option.to_owned(),
+    }
+}
+
+fn unsuitable(path: &AbsPath, option: &str, reason: &str) -> PlanError {
+    PlanError::UnsuitablePath {
+        path: path.clone(),
+        option: option.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// The mounts that a plan needs besides the standard ones.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mounts {
+    pub(crate) writable: Vec<AbsPath>,
+    pub(crate) shared: Vec<AbsPath>,
+}
+
+/// The topmost paths outside `/etc`, `/var` and `/root` that are the container's own, and what is
+/// shared besides `/usr`.
+pub(crate) fn mounts(scope: &Scope<'_, '_>, root: &RootPlan) -> Mounts {
+    const STANDARD: [&str; 4] = ["/etc", "/var", "/root", "/usr"];
+    let mut mounts = Mounts::default();
+    for entry in &root.entries {
+        let path = &entry.path;
+        let is_standard = |base: &&str| path.as_path() == std::path::Path::new(base);
+        match entry.disposition {
+            Disposition::Share if !STANDARD.iter().any(is_standard) => {
+                mounts.shared.push(path.clone());
+            }
+            Disposition::Copy { .. } => {
+                let private = ["/etc", "/var", "/root"]
+                    .iter()
+                    .any(|b| path.as_path().starts_with(b));
+                let covered = mounts.writable.iter().any(|w| path.starts_with(w));
+                if !private && !covered && path.depth() >= 2 {
+                    // a single file is written by replacing it: its directory has to be writable
+                    let facts = scope.ask.path(path);
+                    let is_directory = matches!(facts, Some(PathFacts::Directory { .. }));
+                    let mount = if is_directory {
+                        Some(path.clone())
+                    } else {
+                        path.parent()
+                    };
+                    mounts.writable.extend(mount);
+                }
+            }
+            _ => {}
+        }
+    }
+    mounts
+}

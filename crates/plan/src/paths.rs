@@ -1,0 +1,373 @@
+//! Which paths of `/etc`, `/var`, `/srv`, `/opt` belong to the service.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vss_model::{AbsPath, Cause, PackageName};
+
+use crate::accounts::Accounts;
+use crate::ask::Ask;
+use crate::draft::{Draft, Source};
+use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind};
+use crate::packages::{MAX_NEIGHBOURS, PackageClosure, is_own_place};
+use crate::rules::Rules;
+use crate::units::UnitClosure;
+
+/// What decides on paths: facts, tables, and the closures that are known already.
+pub(crate) struct Scope<'s, 'a> {
+    pub(crate) ask: &'s Ask<'a>,
+    pub(crate) rules: &'s Rules,
+    pub(crate) units: &'s UnitClosure<'a>,
+    pub(crate) packages: &'s PackageClosure<'a>,
+    /// `-C`.
+    pub(crate) copy_data: bool,
+}
+
+/// What a part of the tree is to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// Configuration, and software in `/opt`: copied always.
+    Config,
+    /// Data: copied with `-C`.
+    Data,
+    /// Shared, in memory, or the kernel's.
+    Elsewhere,
+}
+
+pub(crate) fn region(path: &AbsPath) -> Region {
+    let is_in = |base: &str| path.as_path().starts_with(base);
+    if is_in("/etc") || is_in("/opt") {
+        Region::Config
+    } else if ["/var", "/srv", "/home", "/root"].into_iter().any(is_in) {
+        Region::Data
+    } else {
+        Region::Elsewhere
+    }
+}
+
+impl Scope<'_, '_> {
+    /// Claims a path as far as it is the service's: a file alone, a directory whole where only the
+    /// closure owns it. Answers whether anything is there.
+    pub(crate) fn claim(
+        &self,
+        draft: &mut Draft,
+        source: Source,
+        path: &AbsPath,
+        cause: &Cause,
+    ) -> bool {
+        let Some(path) = self.ask.resolve(path) else {
+            return false;
+        };
+        if region(&path) == Region::Elsewhere || path.depth() < 2 {
+            return false;
+        }
+        // what is made for every container is no package's and no unit's to bring from the host
+        if source < Source::Rule && self.rules.is_made(&path) {
+            return true;
+        }
+        let Some(facts) = self.ask.path(&path) else {
+            return false;
+        };
+        match facts {
+            PathFacts::Missing => return false,
+            PathFacts::Special => draft.skip(&path, "neither file, directory nor link"),
+            PathFacts::File { .. } => self.claim_file(draft, source, &path, cause),
+            PathFacts::Link { .. } => {
+                draft.node(source, &path, cause.clone());
+                self.follow_link(draft, source, &path);
+            }
+            PathFacts::Directory { .. } => self.claim_directory(draft, source, &path, cause),
+        }
+        true
+    }
+
+    /// A file, unless it is a log or a cache that the service writes: of that the directory.
+    fn claim_file(&self, draft: &mut Draft, source: Source, path: &AbsPath, cause: &Cause) {
+        let is_listed = matches!(cause, Cause::Package { .. });
+        match path.parent() {
+            Some(directory) if !is_listed && self.rules.volatile(path).is_some() => {
+                if is_own_place(&directory) && !draft.has(&directory) {
+                    self.claim_directory(draft, source, &directory, cause);
+                }
+            }
+            _ => draft.node(source, path, cause.clone()),
+        }
+    }
+
+    fn follow_link(&self, draft: &mut Draft, source: Source, link: &AbsPath) {
+        let target = self.ask.link_target(link).flatten();
+        if let Some(target) = target.filter(|t| !draft.has(t) && !draft.in_tree(t) && t != link) {
+            self.claim(draft, source, &target, &Cause::Link { from: link.clone() });
+        }
+    }
+
+    fn claim_directory(&self, draft: &mut Draft, source: Source, path: &AbsPath, cause: &Cause) {
+        if let Some(volatile) = self.rules.volatile(path) {
+            self.claim_volatile(draft, source, path, cause, &volatile.what);
+            return;
+        }
+        let wanted = match region(path) {
+            Region::Config => true,
+            Region::Data => self.copy_data,
+            Region::Elsewhere => false,
+        };
+        let home_of_a_user = path.as_path().starts_with("/home") && path.depth() < 3;
+        let is_ours = || {
+            let named = matches!(
+                cause,
+                Cause::NamedIn { .. } | Cause::Unit { .. } | Cause::Link { .. }
+            );
+            self.packages.owns(self.ask, path) || named && self.is_free_for_data(path)
+        };
+        let may_be_whole =
+            is_own_place(path) && !home_of_a_user && self.rules.denied(path).is_none();
+        if wanted && may_be_whole && is_ours() {
+            draft.tree(source, path, cause.clone());
+            self.name_owners(draft, source, path);
+        } else {
+            draft.node(source, path, cause.clone());
+            if !wanted {
+                draft.node(source, path, Cause::NoCopy);
+            }
+        }
+    }
+
+    /// Whether packages list nothing but directories in a directory for data, so that what is in
+    /// it is data of whoever names it (`/var/www/html`).
+    fn is_free_for_data(&self, path: &AbsPath) -> bool {
+        let owners = self.ask.owners_below(path).unwrap_or_default();
+        let lists_directories = |name: &PackageName| {
+            let Some(Some(package)) = self.ask.package(name) else {
+                return false;
+            };
+            let mut below = package.files.iter().filter(|f| f.path.starts_with(path));
+            below.all(|f| matches!(self.ask.path(&f.path), Some(PathFacts::Directory { .. })))
+        };
+        region(path) == Region::Data
+            && owners.len() <= MAX_NEIGHBOURS
+            && owners.iter().all(lists_directories)
+    }
+
+    /// Says that a directory is taken whole because of its owners.
+    fn name_owners(&self, draft: &mut Draft, source: Source, path: &AbsPath) {
+        let mut owners: Vec<PackageName> = self.ask.owners_below(path).unwrap_or_default().to_vec();
+        owners.retain(|o| self.packages.packages.contains_key(o));
+        if !owners.is_empty() {
+            let directory = path.clone();
+            draft.tree(source, path, Cause::WholeDirectory { directory, owners });
+        }
+    }
+
+    /// Logs and caches: the directory, and with `-C` those in it, where the closure owns it.
+    fn claim_volatile(
+        &self,
+        draft: &mut Draft,
+        source: Source,
+        path: &AbsPath,
+        cause: &Cause,
+        what: &str,
+    ) {
+        let why = Cause::Volatile {
+            what: what.to_owned(),
+        };
+        draft.node(source, path, cause.clone());
+        draft.node(source, path, why.clone());
+        if self.copy_data && self.packages.owns(self.ask, path) {
+            for inside in self.ask.directories(path).unwrap_or_default() {
+                draft.node(source, inside, why.clone());
+            }
+        }
+    }
+
+    /// The paths that the packages of the closure list.
+    pub(crate) fn listed(&self, draft: &mut Draft) {
+        for package in self.packages.packages.values() {
+            for file in &package.files {
+                let in_place = region(&file.path) != Region::Elsewhere && file.path.depth() >= 2;
+                if !in_place || self.rules.is_upkeep(&file.path) || draft.in_tree(&file.path) {
+                    continue;
+                }
+                if self.is_everyones(&file.path) {
+                    continue;
+                }
+                let cause = Cause::Package {
+                    package: package.name.clone(),
+                    version: package.version.clone(),
+                };
+                let there = self.claim(draft, Source::Package, &file.path, &cause);
+                if !there && self.is_missing(&file.path) && !file.flags.ghost {
+                    draft.skip(
+                        &file.path,
+                        &format!("{} lists it, the host doesn't have it", package.name),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Directories of the standard layout, which the baseline has.
+    fn is_everyones(&self, path: &AbsPath) -> bool {
+        self.rules.in_baseline(path) || !is_own_place(path)
+    }
+
+    fn is_missing(&self, path: &AbsPath) -> bool {
+        matches!(self.ask.path(path), Some(PathFacts::Missing))
+    }
+
+    /// The paths that units name, and their files in `/etc`.
+    pub(crate) fn named_by_units(&self, draft: &mut Draft) {
+        for member in self.units.members.values() {
+            let unit = &member.facts.name;
+            let own = Cause::Unit {
+                unit: unit.clone(),
+                directive: String::new(),
+            };
+            let files = [&member.facts.found]
+                .into_iter()
+                .chain(&member.facts.drop_ins);
+            for file in files.filter(|f| f.as_path().starts_with("/etc")) {
+                draft.node(Source::Unit, file, own.clone());
+                self.follow_link(draft, Source::Unit, file);
+            }
+            for named in &member.facts.paths {
+                let cause = Cause::Unit {
+                    unit: unit.clone(),
+                    directive: format!("{}=", named.directive),
+                };
+                self.named_by_unit(draft, named, &cause);
+            }
+        }
+    }
+
+    fn named_by_unit(&self, draft: &mut Draft, named: &NamedPath, cause: &Cause) {
+        match named.kind {
+            PathKind::Runtime | PathKind::Unwanted => {}
+            PathKind::Socket => {
+                if let Some(directory) = named.path.parent().filter(|d| d.depth() >= 2) {
+                    self.claim(draft, Source::Unit, &directory, cause);
+                }
+            }
+            PathKind::Exec => {
+                self.claim(draft, Source::Unit, &self.program_home(&named.path), cause);
+            }
+            PathKind::File | PathKind::Directory | PathKind::Managed | PathKind::Condition => {
+                self.claim(draft, Source::Unit, &named.path, cause);
+            }
+        }
+    }
+
+    /// What a program outside `/usr` comes with: `/opt/x` of `/opt/x/bin/y`, else the directory
+    /// that it is in, unless that is everyone's.
+    fn program_home(&self, program: &AbsPath) -> AbsPath {
+        let home = if program.as_path().starts_with("/opt") {
+            program.ancestors().find(|p| p.depth() == 2)
+        } else if ["/srv", "/home"]
+            .iter()
+            .any(|b| program.as_path().starts_with(b))
+        {
+            program.parent().filter(|p| p.depth() >= 2)
+        } else {
+            None
+        };
+        home.unwrap_or_else(|| program.clone())
+    }
+
+    /// Files and directories that no package lists, but that bear the service's name or belong to
+    /// its user: made by maintainer scripts (`/var/lib/mysql`, `/etc/default/x`).
+    pub(crate) fn unlisted(&self, draft: &mut Draft, accounts: &Accounts) {
+        let names = self.service_names(draft);
+        for name in &names {
+            for candidate in [
+                format!("/etc/{name}"),
+                format!("/etc/{name}.conf"),
+                format!("/etc/{name}.cfg"),
+                format!("/etc/{name}.d"),
+                format!("/etc/default/{name}"),
+                format!("/etc/sysconfig/{name}"),
+            ] {
+                if let Ok(path) = candidate.parse::<AbsPath>() {
+                    self.unlisted_path(draft, &path, name);
+                }
+            }
+        }
+        let users = self.service_users(accounts);
+        for base in ["/var/lib", "/var/spool", "/var/log", "/var/cache"] {
+            let Ok(base) = base.parse::<AbsPath>() else {
+                continue;
+            };
+            for entry in self.ask.list(&base).flatten().unwrap_or_default() {
+                let Ok(path) = base.join(&entry.name) else {
+                    continue;
+                };
+                if entry.kind != EntryKind::Directory || draft.in_tree(&path) {
+                    continue;
+                }
+                if names.contains(&entry.name) {
+                    self.unlisted_path(draft, &path, &entry.name);
+                } else if let Some(PathFacts::Directory { uid, .. }) = self.ask.path(&path)
+                    && let Some(cause) = users.get(uid)
+                    && self.is_unowned(&path)
+                {
+                    self.claim(draft, Source::Package, &path, cause);
+                }
+            }
+        }
+    }
+
+    fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath, name: &str) {
+        if draft.in_tree(path) || draft.has_from(Source::Unit, path) || self.is_missing(path) {
+            return;
+        }
+        if self.is_unowned(path) {
+            let name = name.to_owned();
+            self.claim(draft, Source::Package, path, &Cause::Namesake { name });
+        }
+    }
+
+    fn is_unowned(&self, path: &AbsPath) -> bool {
+        self.ask.owners_below(path).is_some_and(<[_]>::is_empty)
+    }
+
+    /// What the service may be called: by its packages, units, users and configuration directory.
+    fn service_names(&self, draft: &Draft) -> BTreeSet<String> {
+        let mut names = self.packages.names.clone();
+        for member in self.units.members.values() {
+            if member.requested {
+                names.insert(member.facts.name.prefix().to_owned());
+                names.extend(member.facts.last("User").map(str::to_owned));
+            }
+        }
+        for (path, _, source) in draft.copies() {
+            let is_config = path.depth() == 2 && path.as_path().starts_with("/etc");
+            if is_config
+                && source >= Source::Unit
+                && draft.in_tree(&path)
+                && self.listed_by_seed(&path)
+            {
+                names.extend(path.file_name().map(|n| n.to_string_lossy().into_owned()));
+            }
+        }
+        names.retain(|n| n.len() >= 2 && !matches!(n.as_str(), "root" | "nobody" | "systemd"));
+        names
+    }
+
+    fn listed_by_seed(&self, path: &AbsPath) -> bool {
+        let owners = self.ask.owners(path).unwrap_or_default();
+        owners.iter().any(|o| self.packages.seeds.contains(o))
+    }
+
+    /// The uids of the users that the service's units run as.
+    fn service_users(&self, accounts: &Accounts) -> BTreeMap<u32, Cause> {
+        let mut users = BTreeMap::new();
+        for member in self.units.members.values() {
+            let named = member.facts.last("User").and_then(|u| accounts.uid(u));
+            if let Some(uid) = named.filter(|&uid| uid != 0 && uid != 65534) {
+                let cause = Cause::Unit {
+                    unit: member.facts.name.clone(),
+                    directive: "User=".to_owned(),
+                };
+                users.insert(uid, cause);
+            }
+        }
+        users
+    }
+}

@@ -1,0 +1,231 @@
+//! What an administrator has to know of a plan before it is carried out: refusals and warnings.
+
+use vss_model::{AbsPath, CopyScope, Disposition, UnitName};
+
+use crate::ask::Ask;
+use crate::facts::{NamedPath, PathFacts, PathKind};
+use crate::outcome::{PlanError, Warning};
+use crate::paths::{Region, Scope, region};
+use crate::request::CreateRequest;
+use crate::root_plan::{Fate, RootPlan};
+
+/// From how many bytes on a copy is worth a warning.
+const LARGE: u64 = 1 << 30;
+/// Whether the host unit's name is free, and what would apply to it.
+///
+/// # Errors
+/// Where the host uses a unit of that name.
+pub(crate) fn host_unit(ask: &Ask<'_>, unit: &UnitName) -> Result<Vec<Warning>, PlanError> {
+    let Some(facts) = ask.host_unit(unit) else {
+        return Ok(Vec::new());
+    };
+    let by = match (&facts.file, facts.enabled.first()) {
+        (Some(file), _) => Some(file.to_string()),
+        (None, Some(link)) => Some(format!("enabled by {link}")),
+        (None, None) => facts.active.then(|| "it is active".to_owned()),
+    };
+    if let Some(by) = by {
+        return Err(PlanError::HostUnitTaken {
+            unit: unit.clone(),
+            by,
+        });
+    }
+    let warning = facts
+        .template
+        .as_ref()
+        .map(|template| Warning::TemplateInstance {
+            unit: unit.clone(),
+            template: template.clone(),
+            drop_ins: facts.drop_ins.clone(),
+        });
+    Ok(warning.into_iter().collect())
+}
+
+/// Whether it is known what belongs to each unit that was asked for.
+///
+/// # Errors
+/// Where no package, no path outside `/usr` and no `--copy` tells.
+pub(crate) fn ownership(scope: &Scope<'_, '_>, request: &CreateRequest) -> Result<(), PlanError> {
+    if !scope.packages.seeds.is_empty() || !request.copy.is_empty() {
+        return Ok(());
+    }
+    let names_own =
+        |p: &NamedPath| p.kind != PathKind::Runtime && region(&p.path) != Region::Elsewhere;
+    for member in scope.units.members.values().filter(|m| m.requested) {
+        if !member.facts.paths.iter().any(names_own) {
+            return Err(PlanError::Unowned {
+                unit: member.facts.name.clone(),
+                file: member.facts.fragment.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Adds sizes to the entries, and warnings where they are large.
+pub(crate) fn measure(scope: &Scope<'_, '_>, root: &mut RootPlan, warnings: &mut Vec<Warning>) {
+    for entry in &mut root.entries {
+        let (bytes, files) = match &entry.disposition {
+            Disposition::Copy {
+                scope: CopyScope::Tree,
+            } => {
+                let Some(tree) = scope.ask.tree(&entry.path) else {
+                    continue;
+                };
+                (tree.bytes, tree.files)
+            }
+            Disposition::Copy {
+                scope: CopyScope::Node,
+            } => match scope.ask.path(&entry.path) {
+                Some(PathFacts::File { size, .. }) => (*size, 1),
+                Some(PathFacts::Link { .. }) => (0, 1),
+                _ => continue,
+            },
+            Disposition::Generate {
+                what: vss_model::Generated::File { text, .. },
+            } => (text.len() as u64, 1),
+            _ => continue,
+        };
+        entry.bytes = Some(bytes);
+        entry.files = Some(files);
+        if bytes >= LARGE {
+            warnings.push(Warning::Large {
+                path: entry.path.clone(),
+                bytes,
+            });
+        }
+    }
+}
+
+/// Whether data is copied that somebody writes.
+///
+/// # Errors
+/// Where it is, and wasn't allowed.
+pub(crate) fn live_data(
+    scope: &Scope<'_, '_>,
+    request: &CreateRequest,
+    root: &RootPlan,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), PlanError> {
+    for entry in &root.entries {
+        let whole = matches!(
+            entry.disposition,
+            Disposition::Copy {
+                scope: CopyScope::Tree
+            }
+        );
+        if !whole || region(&entry.path) != Region::Data {
+            continue;
+        }
+        let writers = scope.ask.writers(&entry.path).unwrap_or_default();
+        if writers.is_empty() {
+            continue;
+        }
+        if !request.allow_live_copy {
+            return Err(PlanError::LiveData {
+                path: entry.path.clone(),
+                writers: writers.to_vec(),
+            });
+        }
+        warnings.push(Warning::LiveCopy {
+            path: entry.path.clone(),
+            writers: writers.iter().map(ToString::to_string).collect(),
+        });
+    }
+    Ok(())
+}
+
+/// Conditions and assertions that can be seen to fail inside.
+pub(crate) fn conditions(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
+    for member in scope.units.members.values() {
+        for (unit, by, directive) in &scope.units.absent {
+            if *by == member.facts.name {
+                warnings.push(Warning::Condition {
+                    unit: by.clone(),
+                    condition: format!("{directive}={unit}"),
+                });
+            }
+        }
+        for named in &member.facts.paths {
+            let holds = match named.kind {
+                PathKind::Condition => is_there(scope, root, &named.path),
+                PathKind::Unwanted => is_there(scope, root, &named.path).map(|there| !there),
+                _ => continue,
+            };
+            if holds == Some(false) && !named.optional {
+                let not = if named.kind == PathKind::Unwanted {
+                    "!"
+                } else {
+                    ""
+                };
+                warnings.push(Warning::Condition {
+                    unit: member.facts.name.clone(),
+                    condition: format!("{}={not}{}", named.directive, named.path),
+                });
+            }
+        }
+        for value in member.facts.values("ConditionVirtualization") {
+            if !runs_in_container(value) {
+                warnings.push(Warning::Condition {
+                    unit: member.facts.name.clone(),
+                    condition: format!("ConditionVirtualization={value}"),
+                });
+            }
+        }
+    }
+}
+
+/// Whether `ConditionVirtualization=` holds in an LXC container; one of several alternatives (`|`)
+/// is given the benefit of the doubt.
+fn runs_in_container(value: &str) -> bool {
+    let (wanted, value) = match value.strip_prefix('!') {
+        Some(rest) => (false, rest.trim()),
+        None => (true, value.trim()),
+    };
+    let holds = matches!(
+        value,
+        "yes" | "true" | "1" | "on" | "container" | "lxc-libvirt"
+    );
+    value.starts_with('|') || holds == wanted
+}
+
+/// Whether a path will be there inside; `None` where nobody can tell.
+fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bool> {
+    let path = scope.ask.resolve(path)?;
+    let on_host = || Some(!matches!(scope.ask.path(&path)?, PathFacts::Missing));
+    if path.as_path().starts_with("/usr") {
+        return on_host();
+    }
+    if region(&path) == Region::Elsewhere {
+        return None;
+    }
+    match root.explain(&path).fate {
+        Fate::Generated => Some(true),
+        Fate::Private | Fate::Shared => on_host(),
+        Fate::Masked | Fate::Absent => {
+            // a directory above what is copied is made for it
+            let holds_entries = root.entries.iter().any(|e| {
+                e.path.starts_with(&path) && !matches!(e.disposition, Disposition::Mask { .. })
+            });
+            Some(holds_entries)
+        }
+    }
+}
+
+/// Configuration that units name and that the host doesn't have: such a unit fails at its start.
+pub(crate) fn missing(scope: &Scope<'_, '_>, warnings: &mut Vec<Warning>) {
+    for member in scope.units.members.values() {
+        for named in &member.facts.paths {
+            let read = matches!(named.kind, PathKind::Exec | PathKind::File) && !named.optional;
+            if read
+                && region(&named.path) == Region::Config
+                && matches!(scope.ask.path(&named.path), Some(PathFacts::Missing))
+            {
+                warnings.push(Warning::MissingPath {
+                    path: named.path.clone(),
+                    named_by: format!("{}= of {}", named.directive, member.facts.name),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Which units run inside: those asked for, what they need, and how they are started.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vss_model::{Cause, PackageName, UnitName};
+
+use crate::ask::Ask;
+use crate::facts::UnitFacts;
+use crate::outcome::PlanError;
+
+/// Directives whose units have to run too.
+const STRONG: [&str; 9] = [
+    "Requires",
+    "Requisite",
+    "BindsTo",
+    "Upholds",
+    "Sockets",
+    "Service",
+    "Unit",
+    "Also",
+    "JoinsNamespaceOf",
+];
+/// Directives whose units run too where they belong to the service.
+const WEAK: [&str; 3] = ["Wants", "OnFailure", "OnSuccess"];
+
+/// A unit that runs inside.
+#[derive(Debug)]
+pub(crate) struct Member<'a> {
+    pub(crate) facts: &'a UnitFacts,
+    /// Why: empty for one that was asked for.
+    pub(crate) causes: Vec<Cause>,
+    /// Whether it was asked for.
+    pub(crate) requested: bool,
+}
+
+/// The units that run inside, by their real names.
+#[derive(Debug, Default)]
+pub(crate) struct UnitClosure<'a> {
+    pub(crate) members: BTreeMap<UnitName, Member<'a>>,
+    /// Names that mean one of them: aliases as they were named.
+    pub(crate) names: BTreeSet<UnitName>,
+    /// Required units that the host doesn't have, and by which unit.
+    pub(crate) absent: Vec<(UnitName, UnitName, &'static str)>,
+}
+
+impl UnitFacts {
+    /// The values of a key in any section, in order.
+    pub(crate) fn values<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'s str> {
+        self.settings
+            .iter()
+            .filter(move |s| s.key == key)
+            .map(|s| s.value.as_str())
+    }
+
+    /// The last value of a key, which is the one that counts where it is no list.
+    pub(crate) fn last<'s>(&'s self, key: &'s str) -> Option<&'s str> {
+        self.values(key).last().filter(|v| !v.is_empty())
+    }
+
+    fn units_of(&self, key: &str) -> Vec<UnitName> {
+        self.values(key)
+            .flat_map(str::split_whitespace)
+            .filter_map(|name| name.parse().ok())
+            .collect()
+    }
+
+    /// Whether it speaks on the system bus.
+    fn is_on_bus(&self) -> bool {
+        self.last("Type") == Some("dbus") || self.last("BusName").is_some()
+    }
+
+    /// The units that have to run too, each with the directive.
+    fn required(&self) -> Vec<(UnitName, &'static str)> {
+        let mut out = Vec::new();
+        for key in STRONG {
+            out.extend(self.units_of(key).into_iter().map(|u| (u, key)));
+        }
+        out.extend(self.requires.iter().map(|u| (u.clone(), "Requires")));
+        if self.is_on_bus() {
+            let bus = ["dbus.socket", "dbus.service"].map(|n| n.parse().ok());
+            out.extend(bus.into_iter().flatten().map(|u| (u, "Type=dbus")));
+        }
+        out.extend(self.activated().map(|u| (u, "activates")));
+        out
+    }
+
+    /// What a socket, timer or path unit starts where it doesn't say.
+    fn activated(&self) -> Option<UnitName> {
+        let suffix = self.name.suffix();
+        if !matches!(suffix, "socket" | "timer" | "path")
+            || self.last("Service").is_some()
+            || self.last("Unit").is_some()
+        {
+            return None;
+        }
+        let stem = self.name.as_str().strip_suffix(suffix)?;
+        let stem = stem.strip_suffix('.')?;
+        let accept = matches!(self.last("Accept"), Some("yes" | "true" | "1" | "on"));
+        let at = if suffix == "socket" && accept && !stem.contains('@') {
+            "@"
+        } else {
+            ""
+        };
+        format!("{stem}{at}.service").parse().ok()
+    }
+
+    fn wanted(&self) -> Vec<(UnitName, &'static str)> {
+        let mut out: Vec<_> = WEAK
+            .into_iter()
+            .flat_map(|key| self.units_of(key).into_iter().map(move |u| (u, key)))
+            .collect();
+        out.extend(self.wants.iter().map(|u| (u.clone(), "Wants")));
+        out
+    }
+}
+
+impl<'a> UnitClosure<'a> {
+    /// The units asked for and all that they require.
+    ///
+    /// # Errors
+    /// Where a unit that was asked for doesn't exist, is masked or is of a kind that a container
+    /// has no use for.
+    pub(crate) fn of(ask: &Ask<'a>, requested: &[UnitName]) -> Result<Self, PlanError> {
+        let mut closure = Self::default();
+        for name in requested {
+            let Some(found) = ask.unit(name) else {
+                continue;
+            };
+            let Some(facts) = found else {
+                return Err(unknown(ask, name));
+            };
+            if facts.masked {
+                return Err(PlanError::MaskedUnit {
+                    unit: name.clone(),
+                    file: facts.found.clone(),
+                });
+            }
+            check_kind(name)?;
+            closure.add(ask, name, facts, None);
+        }
+        Ok(closure)
+    }
+
+    fn add(&mut self, ask: &Ask<'a>, name: &UnitName, facts: &'a UnitFacts, cause: Option<Cause>) {
+        self.names.insert(name.clone());
+        self.names.insert(facts.name.clone());
+        let requested = cause.is_none();
+        if let Some(known) = self.members.get_mut(&facts.name) {
+            known
+                .causes
+                .extend(cause.filter(|c| !known.causes.contains(c)));
+            known.requested |= requested;
+            return;
+        }
+        let member = Member {
+            facts,
+            causes: cause.into_iter().collect(),
+            requested,
+        };
+        self.members.insert(facts.name.clone(), member);
+        for (unit, directive) in facts.required() {
+            self.require(ask, &unit, &facts.name, directive);
+        }
+    }
+
+    /// Adds a unit that another one needs.
+    pub(crate) fn require(
+        &mut self,
+        ask: &Ask<'a>,
+        unit: &UnitName,
+        by: &UnitName,
+        directive: &'static str,
+    ) {
+        if self.names.contains(unit) && self.members.contains_key(unit) {
+            return;
+        }
+        let cause = Cause::RequiredUnit {
+            by: by.clone(),
+            directive: directive.to_owned(),
+        };
+        match ask.unit(unit) {
+            None => {}
+            Some(Some(facts)) if !facts.masked => self.add(ask, unit, facts, Some(cause)),
+            // what is started with it, if it is there (Also=, a timer's own idea)
+            Some(_) if matches!(directive, "Also" | "JoinsNamespaceOf" | "Upholds") => {}
+            Some(_) => self.absent.push((unit.clone(), by.clone(), directive)),
+        }
+    }
+
+    /// Adds the wanted units whose file belongs to one of these packages; whether there were any.
+    pub(crate) fn admit_wanted(&mut self, ask: &Ask<'a>, packages: &BTreeSet<PackageName>) -> bool {
+        let mut candidates = Vec::new();
+        for member in self.members.values() {
+            let by = &member.facts.name;
+            candidates.extend(
+                member
+                    .facts
+                    .wanted()
+                    .into_iter()
+                    .map(|(u, d)| (u, d, by.clone())),
+            );
+        }
+        let before = self.members.len();
+        for (unit, directive, by) in candidates {
+            if self.names.contains(&unit) || unit.suffix() == "target" {
+                continue;
+            }
+            let Some(Some(facts)) = ask.unit(&unit) else {
+                continue;
+            };
+            let Some(owners) = ask.owners(&facts.fragment) else {
+                continue;
+            };
+            if owners.iter().any(|o| packages.contains(o)) {
+                self.require(ask, &unit, &by, directive);
+            }
+        }
+        self.members.len() > before
+    }
+}
+
+fn check_kind(name: &UnitName) -> Result<(), PlanError> {
+    let reason = match name.suffix() {
+        "device" | "swap" | "mount" | "automount" => "devices and mounts are the host's",
+        "slice" | "scope" => "it runs nothing",
+        _ => return Ok(()),
+    };
+    Err(PlanError::UnsuitableUnit {
+        unit: name.clone(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// The error on a unit that isn't there, with up to three names that are near.
+fn unknown(ask: &Ask<'_>, unit: &UnitName) -> PlanError {
+    let wanted = unit.as_str();
+    let mut near: Vec<(usize, &UnitName)> = ask
+        .unit_names()
+        .unwrap_or_default()
+        .iter()
+        .map(|name| (distance(wanted, name.as_str(), unit.prefix()), name))
+        .filter(|(distance, _)| *distance <= (unit.prefix().len() / 3).max(1))
+        .collect();
+    near.sort();
+    PlanError::UnknownUnit {
+        unit: unit.clone(),
+        suggestions: near.into_iter().take(3).map(|(_, n)| n.clone()).collect(),
+    }
+}
+
+/// How far two names are apart: edits, or 1 where one begins with what was asked for.
+fn distance(a: &str, b: &str, prefix: &str) -> usize {
+    if prefix.len() >= 3 && b.starts_with(prefix) {
+        return 1;
+    }
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

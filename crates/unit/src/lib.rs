@@ -1,0 +1,44 @@
+//! Unit files as systemd reads them, and systemd itself over D-Bus.
+//!
+//! The plan reads the host's units from disk, since what it makes will be read by another systemd
+//! than the host's, and the host may run none:
+//!
+//! 1. [`load`] finds a unit by systemd's own rules: search path, templates, aliases, masks,
+//!    drop-ins. [`names`] lists what there is, for suggestions.
+//! 2. [`text`] takes each file apart without loss; [`Settings`] applies them in order, with the
+//!    resets that an empty value makes. [`expand`] replaces specifiers.
+//! 3. [`paths_named`] and [`dependencies`] say what the unit names; [`Service`] has the rest as
+//!    types.
+//! 4. [`write()`] is the way back, for the units that we make: proven by reading them again.
+//! 5. [`ServiceManager`] is what the project asks of a running systemd: the host's, or that of a
+//!    container over its private socket, [`Systemd`].
+//!
+//! Reading never fails on a file's content: what systemd ignores is ignored, and said.
+
+mod error;
+mod files;
+mod manager;
+pub mod paths;
+mod properties;
+mod search;
+pub mod service;
+mod settings;
+mod specifier;
+mod systemd;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod text;
+pub mod timespan;
+pub mod words;
+mod write;
+
+pub use error::{Error, Result};
+pub use manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus, is_booted};
+pub use paths::{NamedPath, PathKind, paths_named};
+pub use search::{LoadedUnit, drop_ins, find_file, load, names};
+pub use service::{Dependency, Service, ServiceType, Strength, dependencies};
+pub use settings::{Setting, Settings, parse_boolean};
+pub use specifier::{SpecifierContext, escape, expand, unescape};
+pub use systemd::{Limits, Systemd};
+pub use timespan::TimeSpan;
+pub use write::{exec_argument, write};

@@ -1,0 +1,403 @@
+//! Finding a unit on disk: search path, templates, aliases, masks, drop-ins (systemd.unit(5)).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use vss_model::{AbsPath, UnitName};
+
+use crate::error::Result;
+use crate::files::{Files, join};
+use crate::settings::Settings;
+use crate::specifier::SpecifierContext;
+use crate::text;
+
+/// Where units are searched, the strongest first. What generators made for the running host is
+/// left out: it would not be there in a container.
+const SEARCH_PATH: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// As many links from unit to unit as are followed.
+const MAX_ALIASES: usize = 16;
+
+/// A unit as it is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedUnit {
+    /// Its own name: that of the file that the links end at.
+    pub name: UnitName,
+    /// The other names that it has by links in the search path, sorted; the one that was asked
+    /// for among them, where it is such a one.
+    pub aliases: Vec<UnitName>,
+    /// Its file. Of a masked unit, what masks it.
+    pub fragment: AbsPath,
+    /// Whether it can't be started: its file is empty or a link to `/dev/null`.
+    pub masked: bool,
+    /// The drop-ins that apply, in order.
+    pub drop_ins: Vec<AbsPath>,
+    /// What the file and the drop-ins say together.
+    pub settings: Settings,
+    /// The bytes of the file and of each drop-in, as text, in order.
+    pub files: Vec<(AbsPath, String)>,
+    /// The units that links in `NAME.wants/` directories add to `Wants=`, sorted.
+    pub wants: Vec<UnitName>,
+    /// The units that links in `NAME.requires/` directories add to `Requires=`, sorted.
+    pub requires: Vec<UnitName>,
+    /// What systemd ignores in the files: file, line, reason.
+    pub ignored: Vec<(AbsPath, usize, &'static str)>,
+}
+
+impl LoadedUnit {
+    /// What its specifiers stand for, without facts about the host.
+    #[must_use]
+    pub fn context(&self) -> SpecifierContext {
+        let mut context = SpecifierContext::new(&self.name);
+        context.fragment = Some(self.fragment.clone());
+        context
+    }
+}
+
+/// Loads a unit of the host whose root directory is `root`; `None` where there is no such unit.
+///
+/// An instance is found by its template. A template can be loaded too; its specifiers `%i` and
+/// `%I` are empty then.
+///
+/// # Errors
+/// Where a file or directory can't be read, or links lead in a circle.
+pub fn load(root: &Path, name: &UnitName) -> Result<Option<LoadedUnit>> {
+    Finder::new(root)?.load(name)
+}
+
+/// The strongest file or link of exactly this name in the search path of the host whose root
+/// directory is `root`, whatever is in it.
+///
+/// # Errors
+/// Where a directory can't be read.
+pub fn find_file(root: &Path, name: &UnitName) -> Result<Option<AbsPath>> {
+    let finder = Finder::new(root)?;
+    for directory in &finder.directories {
+        let path = join(directory, name.as_str())?;
+        if finder.files.exists(&path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// The drop-ins that apply to a unit of this name, whether or not there is one.
+///
+/// # Errors
+/// Where a file or directory can't be read.
+pub fn drop_ins(root: &Path, name: &UnitName) -> Result<Vec<AbsPath>> {
+    Finder::new(root)?.drop_ins(name, &[])
+}
+
+/// The names of all units and templates on disk, aliases included, sorted.
+///
+/// # Errors
+/// Where a directory can't be read.
+pub fn names(root: &Path) -> Result<Vec<UnitName>> {
+    let finder = Finder::new(root)?;
+    let mut out = BTreeSet::new();
+    for directory in &finder.directories {
+        out.extend(
+            finder
+                .files
+                .list(directory)?
+                .iter()
+                .filter_map(|f| unit_of(f)),
+        );
+    }
+    Ok(out.into_iter().collect())
+}
+
+/// The unit that a file of the search path is; `None` for `x.service.d`, `x.wants`, `README`.
+fn unit_of(file: &str) -> Option<UnitName> {
+    file.parse()
+        .ok()
+        .filter(|unit: &UnitName| unit.as_str() == file)
+}
+
+struct Finder {
+    files: Files,
+    directories: Vec<AbsPath>,
+}
+
+/// Where the search for a name ended.
+struct Found {
+    name: UnitName,
+    fragment: AbsPath,
+    masked: bool,
+}
+
+impl Finder {
+    fn new(root: &Path) -> Result<Self> {
+        let files = Files::new(root);
+        let mut directories = Vec::new();
+        let mut seen = BTreeSet::new();
+        for directory in SEARCH_PATH {
+            let Ok(directory) = directory.parse::<AbsPath>() else {
+                continue;
+            };
+            // On a merged host /lib is /usr/lib, and counts once.
+            if seen.insert(files.resolve(&directory)?) {
+                directories.push(directory);
+            }
+        }
+        Ok(Self { files, directories })
+    }
+
+    fn load(&self, asked: &UnitName) -> Result<Option<LoadedUnit>> {
+        let Some(found) = self.find(asked)? else {
+            return Ok(None);
+        };
+        let aliases = self.aliases(asked, &found.name)?;
+        let mut unit = LoadedUnit {
+            drop_ins: self.drop_ins(&found.name, &aliases)?,
+            wants: self.linked(&found.name, &aliases, "wants")?,
+            requires: self.linked(&found.name, &aliases, "requires")?,
+            name: found.name,
+            aliases,
+            fragment: found.fragment,
+            masked: found.masked,
+            settings: Settings::default(),
+            files: Vec::new(),
+            ignored: Vec::new(),
+        };
+        if unit.masked {
+            unit.drop_ins.clear();
+            return Ok(Some(unit));
+        }
+        let all: Vec<AbsPath> = std::iter::once(&unit.fragment)
+            .chain(&unit.drop_ins)
+            .cloned()
+            .collect();
+        for path in all {
+            let Some(bytes) = self.files.read(&path)? else {
+                continue;
+            };
+            let parsed = text::parse(&bytes);
+            unit.settings.apply(&path, &parsed);
+            let ignored = parsed.ignored().into_iter();
+            unit.ignored
+                .extend(ignored.map(|(line, reason)| (path.clone(), line, reason)));
+            unit.files
+                .push((path, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        Ok(Some(unit))
+    }
+
+    /// Follows a name to its file: the name itself in each directory, then its template.
+    fn find(&self, asked: &UnitName) -> Result<Option<Found>> {
+        let mut name = asked.clone();
+        for _ in 0..MAX_ALIASES {
+            let Some(path) = self.first(&name)? else {
+                return Ok(None);
+            };
+            let found = |name, masked| {
+                Ok(Some(Found {
+                    name,
+                    fragment: path.clone(),
+                    masked,
+                }))
+            };
+            let Some(target) = self.files.link(&path)? else {
+                let Some(bytes) = self.files.read(&path)? else {
+                    return Ok(None);
+                };
+                return found(name, bytes.is_empty());
+            };
+            let end = self.files.resolve(&path)?;
+            if end.as_path() == Path::new("/dev/null") {
+                return found(name, true);
+            }
+            let next = target
+                .file_name()
+                .and_then(|f| f.to_str())
+                .and_then(unit_of)
+                .and_then(|unit| alias_target(&name, &unit));
+            match next {
+                Some(next) if next != name && self.first(&next)?.is_some() => name = next,
+                // A link to a file elsewhere, of the same name or another: `systemctl link`.
+                _ => {
+                    let Some(bytes) = self.files.read(&path)? else {
+                        return Ok(None);
+                    };
+                    return Ok(Some(Found {
+                        name,
+                        fragment: end,
+                        masked: bytes.is_empty(),
+                    }));
+                }
+            }
+        }
+        Err(crate::Error::TooManyLinks {
+            path: join(&AbsPath::root(), asked.as_str())?,
+        })
+    }
+
+    /// The strongest file of this name, or of its template.
+    fn first(&self, name: &UnitName) -> Result<Option<AbsPath>> {
+        for candidate in std::iter::once(name.clone()).chain(name.template()) {
+            for directory in &self.directories {
+                let path = join(directory, candidate.as_str())?;
+                if self.files.exists(&path)? {
+                    return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// All other names that lead to `name`.
+    fn aliases(&self, asked: &UnitName, name: &UnitName) -> Result<Vec<UnitName>> {
+        let mut out = BTreeSet::new();
+        for directory in &self.directories {
+            for file in self.files.list(directory)? {
+                let Some(link) = unit_of(&file) else { continue };
+                if link.suffix() != name.suffix()
+                    || self.files.link(&join(directory, &file)?)?.is_none()
+                {
+                    continue;
+                }
+                // A template's link gives each of its instances a second name.
+                let instance = name.instance().unwrap_or_default();
+                let link = if instance.is_empty() {
+                    link
+                } else {
+                    link.instantiate(instance).unwrap_or(link)
+                };
+                if link != *name && self.find(&link)?.is_some_and(|f| f.name == *name) {
+                    out.insert(link);
+                }
+            }
+        }
+        if asked != name {
+            out.insert(asked.clone());
+        }
+        Ok(out.into_iter().collect())
+    }
+
+    /// The directories of a kind for a unit, the strongest first: of each name of it, of its
+    /// template, and of each prefix that ends with a dash.
+    fn side_directories(
+        &self,
+        name: &UnitName,
+        aliases: &[UnitName],
+        kind: &str,
+    ) -> Result<Vec<AbsPath>> {
+        let mut out = Vec::new();
+        for name in std::iter::once(name).chain(aliases) {
+            for directory in &self.directories {
+                for side in side_names(name) {
+                    out.push(join(directory, format!("{side}.{kind}"))?);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn drop_ins(&self, name: &UnitName, aliases: &[UnitName]) -> Result<Vec<AbsPath>> {
+        let mut directories = self.side_directories(name, aliases, "d")?;
+        for directory in &self.directories {
+            directories.push(join(directory, format!("{}.d", name.suffix()))?);
+        }
+        // Sorted by file name; of two of the same name, that of the stronger directory counts.
+        let mut by_name: BTreeMap<String, AbsPath> = BTreeMap::new();
+        for directory in directories {
+            for file in self.files.list(&directory)? {
+                if file.ends_with(".conf") && !file.starts_with('.') {
+                    let path = join(&directory, &file)?;
+                    by_name.entry(file).or_insert(path);
+                }
+            }
+        }
+        let mut out = Vec::new();
+        for path in by_name.into_values() {
+            // A link to /dev/null takes a weaker one of the same name away.
+            if self
+                .files
+                .read(&path)?
+                .is_some_and(|bytes| !bytes.is_empty())
+            {
+                out.push(path);
+            }
+        }
+        Ok(out)
+    }
+
+    fn linked(&self, name: &UnitName, aliases: &[UnitName], kind: &str) -> Result<Vec<UnitName>> {
+        let mut out = BTreeSet::new();
+        for name in std::iter::once(name).chain(aliases) {
+            for directory in &self.directories {
+                for side in std::iter::once(name.clone()).chain(name.template()) {
+                    let path = join(directory, format!("{side}.{kind}"))?;
+                    out.extend(self.files.list(&path)?.iter().filter_map(|f| unit_of(f)));
+                }
+            }
+        }
+        Ok(out.into_iter().collect())
+    }
+}
+
+/// The unit that a link named `name` makes an alias of: an instance linked to a template is the
+/// instance of that template. Only links between units of one type are aliases.
+fn alias_target(name: &UnitName, target: &UnitName) -> Option<UnitName> {
+    if target.suffix() != name.suffix() {
+        return None;
+    }
+    match name.instance() {
+        Some(instance) if target.is_template() => target.instantiate(instance).ok(),
+        _ => Some(target.clone()),
+    }
+}
+
+/// The names under which a unit has directories of drop-ins: `a-b@i`, `a-b@`, `a-@i`, `a-@`.
+fn side_names(name: &UnitName) -> Vec<String> {
+    let suffix = name.suffix();
+    let mut out = Vec::new();
+    let mut prefix = name.prefix().to_owned();
+    loop {
+        match name.instance() {
+            Some(instance) => {
+                out.push(format!("{prefix}@{instance}.{suffix}"));
+                out.push(format!("{prefix}@.{suffix}"));
+            }
+            None if name.is_template() => out.push(format!("{prefix}@.{suffix}")),
+            None => out.push(format!("{prefix}.{suffix}")),
+        }
+        let shorter = prefix.trim_end_matches('-').rfind('-');
+        match shorter {
+            Some(dash) => prefix.truncate(dash + 1),
+            None => return out,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn side_names_go_from_whole_to_prefix() {
+        let names = |unit: &str| side_names(&unit.parse().unwrap());
+        assert_eq!(
+            names("a-b-c.service"),
+            ["a-b-c.service", "a-b-.service", "a-.service"]
+        );
+        assert_eq!(
+            names("a-b@i-j.service"),
+            [
+                "a-b@i-j.service",
+                "a-b@.service",
+                "a-@i-j.service",
+                "a-@.service"
+            ]
+        );
+        assert_eq!(names("a@.socket"), ["a@.socket"]);
+        assert_eq!(names("a.service"), ["a.service"]);
+    }
+}

@@ -1,0 +1,353 @@
+//! systemd over D-Bus: on the system bus, or on its private socket without a bus.
+//!
+//! The private socket of a container's systemd (`/run/systemd/private`) has a peer that is hostile
+//! once the container has run. So every call, the handshake included, has a deadline of its own;
+//! an answer of other types than systemd's is an error; texts and lists are cut to what a sane one
+//! has.
+//!
+//! zbus runs a connection on the calling thread while a call lasts, and on a helper thread
+//! between calls. Whoever is to fork from a process of one thread drops its [`Systemd`] first.
+
+use std::future::{Future, poll_fn};
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use vss_model::UnitName;
+use zbus::connection::Builder;
+use zbus::export::futures_core::Stream;
+use zbus::{Connection, ObjectPath, OwnedObjectPath};
+
+use crate::manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus};
+use crate::properties::{Properties, bounded};
+
+const DESTINATION: &str = "org.freedesktop.systemd1";
+
+/// The calls that are used: all of them are older than systemd 240.
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+trait Manager {
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reload_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reload(&self) -> zbus::Result<()>;
+    fn subscribe(&self) -> zbus::Result<()>;
+    fn enable_unit_files(
+        &self,
+        files: &[&str],
+        runtime: bool,
+        force: bool,
+    ) -> zbus::Result<(bool, Vec<(String, String, String)>)>;
+    fn disable_unit_files(
+        &self,
+        files: &[&str],
+        runtime: bool,
+    ) -> zbus::Result<Vec<(String, String, String)>>;
+
+    #[zbus(signal)]
+    fn job_removed(
+        &self,
+        id: u32,
+        job: OwnedObjectPath,
+        unit: String,
+        result: String,
+    ) -> zbus::Result<()>;
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For the answer to a call.
+    pub call: Duration,
+    /// For a job to end, the call that starts it included; `None` to rely on the time-outs that
+    /// systemd itself gives every job.
+    pub job: Option<Duration>,
+}
+
+/// What a job is to do.
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    Start,
+    Stop,
+    Restart,
+    Reload,
+}
+
+impl Job {
+    fn call(self) -> &'static str {
+        match self {
+            Self::Start => "StartUnit",
+            Self::Stop => "StopUnit",
+            Self::Restart => "RestartUnit",
+            Self::Reload => "ReloadUnit",
+        }
+    }
+}
+
+/// A systemd that answers over D-Bus.
+#[derive(Debug)]
+pub struct Systemd {
+    connection: Connection,
+    limits: Limits,
+}
+
+impl Systemd {
+    /// The host's systemd, over the system bus.
+    ///
+    /// # Errors
+    /// Where there is no bus.
+    pub fn system() -> ManagerResult<Self> {
+        let limits = Limits {
+            // A reload of a host with thousands of units takes seconds.
+            call: Duration::from_secs(90),
+            job: None,
+        };
+        Self::connect(Builder::system(), limits)
+    }
+
+    /// The systemd at the other end of a stream: connected to its `/run/systemd/private`.
+    ///
+    /// # Errors
+    /// Where the peer does not shake hands in time.
+    pub fn over(stream: UnixStream) -> ManagerResult<Self> {
+        let limits = Limits {
+            call: Duration::from_secs(10),
+            // MariaDB's own start may take 900 s; whoever expects less says so.
+            job: Some(Duration::from_secs(1800)),
+        };
+        Self::over_with(stream, limits)
+    }
+
+    /// As [`Systemd::over`], with other limits.
+    ///
+    /// # Errors
+    /// Where the peer does not shake hands in time.
+    pub fn over_with(stream: UnixStream, limits: Limits) -> ManagerResult<Self> {
+        Self::connect(Builder::unix_stream(stream).p2p(), limits)
+    }
+
+    /// The same connection with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    fn connect(builder: Builder<'static>, limits: Limits) -> ManagerResult<Self> {
+        let deadline = Some(Instant::now() + limits.call);
+        let connection = zbus::block_on(within(deadline, "the handshake", async {
+            builder
+                .build()
+                .await
+                .map_err(|e| refused("the handshake", e))
+        }))?;
+        Ok(Self { connection, limits })
+    }
+
+    /// Runs a call to its end or its deadline.
+    fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl AsyncFnOnce(ManagerProxy<'_>) -> zbus::Result<T>,
+    ) -> ManagerResult<T> {
+        let deadline = Some(Instant::now() + self.limits.call);
+        zbus::block_on(within(deadline, name, async {
+            let answer = async { call(self.proxy().await?).await };
+            answer.await.map_err(|e| refused(name, e))
+        }))
+    }
+
+    async fn proxy(&self) -> zbus::Result<ManagerProxy<'_>> {
+        ManagerProxy::builder(&self.connection)
+            .cache_properties(zbus::proxy::CacheProperties::No)
+            .build()
+            .await
+    }
+
+    /// Starts a job and waits for its end. The signals are listened to before the job exists, so
+    /// none is missed.
+    fn run_job(&self, job: Job, unit: &UnitName) -> ManagerResult<JobResult> {
+        let name = job.call();
+        let started = Instant::now();
+        let answer_by = Some(started + self.limits.call);
+        let end_by = self.limits.job.map(|limit| started + limit);
+        zbus::block_on(async {
+            let (mut ends, path) = within(answer_by, name, async {
+                self.begin_job(job, unit)
+                    .await
+                    .map_err(|e| refused(name, e))
+            })
+            .await?;
+            within(end_by, name, wait_for_end(&mut ends, &path)).await
+        })
+    }
+
+    async fn begin_job(
+        &self,
+        job: Job,
+        unit: &UnitName,
+    ) -> zbus::Result<(JobRemovedStream, OwnedObjectPath)> {
+        let proxy = self.proxy().await?;
+        let ends = proxy.receive_job_removed().await?;
+        // On the bus systemd sends signals to subscribers only; on its private socket to all.
+        if self.connection.is_bus() {
+            proxy.subscribe().await?;
+        }
+        let name = unit.as_str();
+        let path = match job {
+            Job::Start => proxy.start_unit(name, "replace").await?,
+            Job::Stop => proxy.stop_unit(name, "replace").await?,
+            Job::Restart => proxy.restart_unit(name, "replace").await?,
+            Job::Reload => proxy.reload_unit(name, "replace").await?,
+        };
+        Ok((ends, path))
+    }
+
+    async fn properties(&self, unit: &UnitName) -> zbus::Result<(Properties, Properties)> {
+        let path = self.proxy().await?.load_unit(unit.as_str()).await?;
+        let common = self
+            .all(path.as_ref(), "org.freedesktop.systemd1.Unit")
+            .await?;
+        // Other types than services have no more that is wanted.
+        let own = if unit.suffix() == "service" {
+            self.all(path.as_ref(), "org.freedesktop.systemd1.Service")
+                .await?
+        } else {
+            Properties::default()
+        };
+        Ok((common, own))
+    }
+
+    async fn all(&self, path: ObjectPath<'_>, interface: &'static str) -> zbus::Result<Properties> {
+        let proxy = zbus::fdo::PropertiesProxy::builder(&self.connection)
+            .destination(DESTINATION)
+            .path(path)
+            .cache_properties(zbus::proxy::CacheProperties::No)
+            .build()
+            .await?;
+        let interface = zbus::names::InterfaceName::try_from(interface)?;
+        Ok(Properties::new(proxy.get_all(interface).await?))
+    }
+}
+
+impl ServiceManager for Systemd {
+    fn reload(&self) -> ManagerResult<()> {
+        self.call("Reload", async |manager| manager.reload().await)
+    }
+
+    fn start(&self, unit: &UnitName) -> ManagerResult<JobResult> {
+        self.run_job(Job::Start, unit)
+    }
+
+    fn stop(&self, unit: &UnitName) -> ManagerResult<JobResult> {
+        self.run_job(Job::Stop, unit)
+    }
+
+    fn restart(&self, unit: &UnitName) -> ManagerResult<JobResult> {
+        self.run_job(Job::Restart, unit)
+    }
+
+    fn reload_unit(&self, unit: &UnitName) -> ManagerResult<JobResult> {
+        self.run_job(Job::Reload, unit)
+    }
+
+    fn enable(&self, unit: &UnitName) -> ManagerResult<()> {
+        self.call("EnableUnitFiles", async |manager| {
+            manager
+                .enable_unit_files(&[unit.as_str()], false, false)
+                .await
+        })?;
+        self.reload()
+    }
+
+    fn disable(&self, unit: &UnitName) -> ManagerResult<()> {
+        self.call("DisableUnitFiles", async |manager| {
+            manager.disable_unit_files(&[unit.as_str()], false).await
+        })?;
+        self.reload()
+    }
+
+    fn reset_failed(&self, unit: &UnitName) -> ManagerResult<()> {
+        self.call("ResetFailedUnit", async |manager| {
+            manager.reset_failed_unit(unit.as_str()).await
+        })
+    }
+
+    fn status(&self, unit: &UnitName) -> ManagerResult<UnitStatus> {
+        let name = "GetAll";
+        let deadline = Some(Instant::now() + self.limits.call);
+        let (common, own) = zbus::block_on(within(deadline, name, async {
+            self.properties(unit).await.map_err(|e| refused(name, e))
+        }))?;
+        common.status(&own)
+    }
+}
+
+/// Waits for the end of one job among all.
+async fn wait_for_end(
+    ends: &mut JobRemovedStream,
+    path: &OwnedObjectPath,
+) -> ManagerResult<JobResult> {
+    loop {
+        let next = poll_fn(|context| Pin::new(&mut *ends).poll_next(context)).await;
+        let Some(signal) = next else {
+            return Err(ManagerError::Connection {
+                source: std::io::Error::from(std::io::ErrorKind::ConnectionReset).into(),
+            });
+        };
+        let malformed = |_| ManagerError::Malformed {
+            what: "the signal JobRemoved",
+        };
+        let end = signal.args().map_err(malformed)?;
+        if end.job() == path {
+            return Ok(JobResult::from_word(&bounded(end.result())));
+        }
+    }
+}
+
+/// Runs something to its end, or to the deadline.
+async fn within<T>(
+    deadline: Option<Instant>,
+    call: &'static str,
+    work: impl Future<Output = ManagerResult<T>>,
+) -> ManagerResult<T> {
+    let Some(deadline) = deadline else {
+        return work.await;
+    };
+    let runtime = zruntime::SharedRuntime::current().map_err(|error| ManagerError::Connection {
+        source: error.into(),
+    })?;
+    match runtime.timeout_at(deadline, work).await {
+        Ok(result) => result,
+        Err(_) => Err(ManagerError::TimedOut { call }),
+    }
+}
+
+/// What an error of zbus means.
+fn refused(call: &str, error: zbus::Error) -> ManagerError {
+    let answered = |name: &str, message: Option<&str>| ManagerError::Refused {
+        call: call.to_owned(),
+        name: bounded(name),
+        message: bounded(message.unwrap_or(name)),
+    };
+    match error {
+        zbus::Error::MethodError(name, message, _) => answered(name.as_str(), message.as_deref()),
+        zbus::Error::FDO(error) => {
+            use zbus::DBusError;
+            answered(error.name().as_str(), error.description())
+        }
+        zbus::Error::IncorrectType
+        | zbus::Error::SignatureMismatch(..)
+        | zbus::Error::OutOfBounds
+        | zbus::Error::InvalidReply => ManagerError::Malformed {
+            what: "a reply of another type",
+        },
+        source => ManagerError::Connection { source },
+    }
+}

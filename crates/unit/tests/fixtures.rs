@@ -1,0 +1,416 @@
+//! Units in a temporary root directory: what is found, and what is in force.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use tempfile::TempDir;
+use vss_model::UnitName;
+use vss_unit::{
+    Error, LoadedUnit, PathKind, Service, ServiceType, Strength, TimeSpan, dependencies, load,
+    names, paths_named,
+};
+
+/// A merged host with these files below the system unit directories.
+fn host(files: &[(&str, &str)]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("usr/lib/systemd/system")).unwrap();
+    symlink("usr/lib", root.path().join("lib")).unwrap();
+    for (path, text) in files {
+        put(root.path(), path, text);
+    }
+    root
+}
+
+/// `text` beginning with `-> ` makes a link.
+fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match text.strip_prefix("-> ") {
+        Some(target) => symlink(target, path).unwrap(),
+        None => fs::write(path, text).unwrap(),
+    }
+}
+
+fn unit(name: &str) -> UnitName {
+    name.parse().unwrap()
+}
+
+fn get(root: &TempDir, name: &str) -> LoadedUnit {
+    load(root.path(), &unit(name)).unwrap().unwrap()
+}
+
+fn shown<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+const LIB: &str = "usr/lib/systemd/system";
+const ETC: &str = "etc/systemd/system";
+
+#[test]
+fn the_strongest_file_wins_and_drop_ins_are_sorted_by_name() {
+    let root = host(&[
+        (
+            &format!("{LIB}/a-b.service"),
+            "[Service]\nExecStart=/bin/lib\n",
+        ),
+        (
+            &format!("{ETC}/a-b.service"),
+            "[Service]\nExecStart=/bin/etc\n",
+        ),
+        (
+            &format!("{LIB}/service.d/10-all.conf"),
+            "[Service]\nNice=1\n",
+        ),
+        (
+            &format!("{LIB}/a-.service.d/20-prefix.conf"),
+            "[Service]\nNice=2\n",
+        ),
+        (
+            &format!("{LIB}/a-b.service.d/30-own.conf"),
+            "[Service]\nNice=3\n",
+        ),
+        (
+            &format!("{ETC}/a-b.service.d/05-early.conf"),
+            "[Service]\nNice=4\n",
+        ),
+        (
+            &format!("{ETC}/a-b.service.d/not-a-drop-in.txt"),
+            "[Service]\nNice=5\n",
+        ),
+        (
+            &format!("{LIB}/a-b.service.d/50-weak.conf"),
+            "[Service]\nNice=6\n",
+        ),
+        (&format!("{ETC}/a-b.service.d/50-weak.conf"), "-> /dev/null"),
+        (
+            &format!("{LIB}/a-b.service.d/25-same.conf"),
+            "[Service]\nUser=lib\n",
+        ),
+        (
+            "run/systemd/system/a-b.service.d/25-same.conf",
+            "[Service]\nUser=run\n",
+        ),
+    ]);
+    let unit = get(&root, "a-b");
+    assert_eq!(unit.fragment.to_string(), "/etc/systemd/system/a-b.service");
+    assert_eq!(
+        shown(&unit.drop_ins),
+        [
+            "/etc/systemd/system/a-b.service.d/05-early.conf",
+            "/usr/lib/systemd/system/service.d/10-all.conf",
+            "/usr/lib/systemd/system/a-.service.d/20-prefix.conf",
+            "/run/systemd/system/a-b.service.d/25-same.conf",
+            "/usr/lib/systemd/system/a-b.service.d/30-own.conf",
+        ]
+    );
+    assert_eq!(unit.settings.last("Service", "Nice"), Some("3"));
+    assert_eq!(unit.settings.last("Service", "User"), Some("run"));
+    assert_eq!(unit.files.len(), 6);
+}
+
+#[test]
+fn aliases_lead_to_the_unit_and_bring_their_drop_ins() {
+    let root = host(&[
+        (
+            &format!("{LIB}/ssh.service"),
+            "[Service]\nExecStart=/usr/sbin/sshd\n[Install]\nAlias=sshd.service\n",
+        ),
+        (
+            &format!("{ETC}/sshd.service"),
+            "-> /lib/systemd/system/ssh.service",
+        ),
+        (
+            &format!("{ETC}/sshd.service.d/x.conf"),
+            "[Service]\nUser=x\n",
+        ),
+        (&format!("{LIB}/other.service"), "[Service]\n"),
+    ]);
+    for name in ["ssh", "sshd"] {
+        let unit = get(&root, name);
+        assert_eq!(unit.name.as_str(), "ssh.service");
+        assert_eq!(shown(&unit.aliases), ["sshd.service"]);
+        assert_eq!(
+            unit.fragment.to_string(),
+            "/usr/lib/systemd/system/ssh.service"
+        );
+        assert_eq!(unit.settings.last("Service", "User"), Some("x"));
+    }
+    assert_eq!(
+        shown(&names(root.path()).unwrap()),
+        ["other.service", "ssh.service", "sshd.service"]
+    );
+}
+
+#[test]
+fn instances_come_from_templates_and_have_drop_ins_of_both() {
+    let root = host(&[
+        (
+            &format!("{LIB}/pg@.service"),
+            "[Service]\nExecStart=/bin/pg %i\nPIDFile=/run/%i.pid\n[Unit]\nAssertPathExists=/etc/pg/%I/pg.conf\n",
+        ),
+        (
+            &format!("{LIB}/pg@.service.d/a.conf"),
+            "[Service]\nUser=a\n",
+        ),
+        (
+            &format!("{ETC}/pg@15-main.service.d/b.conf"),
+            "[Service]\nUser=b\n",
+        ),
+        (&format!("{LIB}/own@x.service"), "[Service]\nUser=own\n"),
+        (&format!("{LIB}/own@.service"), "[Service]\nUser=template\n"),
+        (&format!("{LIB}/old@.service"), "-> pg@.service"),
+    ]);
+    let unit = get(&root, "pg@15-main");
+    assert_eq!(unit.name.as_str(), "pg@15-main.service");
+    assert_eq!(unit.settings.last("Service", "User"), Some("b"));
+    let named = paths_named(&unit.settings, &unit.context());
+    let paths: Vec<_> = named.iter().map(|p| p.path.to_string()).collect();
+    assert_eq!(
+        paths,
+        ["/bin/pg", "/run/15-main.pid", "/etc/pg/15/main/pg.conf"]
+    );
+    assert_eq!(
+        named[2].kind,
+        PathKind::Condition {
+            negated: false,
+            assert: true
+        }
+    );
+    assert_eq!(
+        get(&root, "pg@other").settings.last("Service", "User"),
+        Some("a")
+    );
+    assert_eq!(
+        get(&root, "own@x").settings.last("Service", "User"),
+        Some("own")
+    );
+    assert_eq!(get(&root, "old@7").name.as_str(), "pg@7.service");
+    assert!(get(&root, "pg@").name.is_template());
+}
+
+#[test]
+fn masked_units_are_found_and_have_no_settings() {
+    let root = host(&[
+        (&format!("{LIB}/a.service"), "[Service]\nExecStart=/bin/a\n"),
+        (&format!("{ETC}/a.service"), "-> /dev/null"),
+        (&format!("{LIB}/b.service"), "[Service]\nExecStart=/bin/b\n"),
+        (&format!("{ETC}/b.service"), ""),
+    ]);
+    for name in ["a", "b"] {
+        let unit = get(&root, name);
+        assert!(unit.masked && unit.settings.entries().is_empty(), "{name}");
+        assert_eq!(
+            unit.fragment.to_string(),
+            format!("/etc/systemd/system/{name}.service")
+        );
+    }
+}
+
+#[test]
+fn what_is_not_there_is_none_and_circles_are_errors() {
+    let root = host(&[
+        (&format!("{ETC}/a.service"), "-> b.service"),
+        (&format!("{ETC}/b.service"), "-> a.service"),
+        (
+            &format!("{ETC}/dangling.service"),
+            "-> /opt/nothing.service",
+        ),
+        (&format!("{LIB}/only.service.d/x.conf"), "[Service]\n"),
+    ]);
+    assert_eq!(load(root.path(), &unit("none")).unwrap(), None);
+    assert_eq!(load(root.path(), &unit("dangling")).unwrap(), None);
+    assert_eq!(load(root.path(), &unit("only")).unwrap(), None);
+    assert!(matches!(
+        load(root.path(), &unit("a")),
+        Err(Error::TooManyLinks { .. })
+    ));
+}
+
+#[test]
+fn a_link_out_of_the_search_path_is_the_file_that_it_leads_to() {
+    let root = host(&[
+        ("opt/app/app.service", "[Service]\nExecStart=/opt/app/run\n"),
+        (&format!("{ETC}/app.service"), "-> /opt/app/app.service"),
+    ]);
+    let unit = get(&root, "app");
+    assert_eq!(unit.fragment.to_string(), "/opt/app/app.service");
+    assert_eq!(unit.settings.values("Service", "ExecStart").count(), 1);
+}
+
+#[test]
+fn dependencies_are_named_and_implied() {
+    let root = host(&[
+        (
+            &format!("{LIB}/a.service"),
+            "[Unit]\nRequires=b.service\nAfter=network.target b.service\nWants=c@%p.socket\n[Service]\nType=dbus\nBusName=org.a\n",
+        ),
+        (
+            &format!("{ETC}/a.service.wants/d.service"),
+            "-> /lib/systemd/system/d.service",
+        ),
+        (
+            &format!("{LIB}/a.service.requires/e.socket"),
+            "-> ../e.socket",
+        ),
+        (
+            &format!("{LIB}/e.socket"),
+            "[Socket]\nListenStream=/run/e\n",
+        ),
+        (
+            &format!("{LIB}/f.socket"),
+            "[Socket]\nAccept=yes\nListenStream=1\n",
+        ),
+        (&format!("{LIB}/g.timer"), "[Timer]\nUnit=h.service\n"),
+    ]);
+    let of = |name: &str, strength| -> Vec<String> {
+        dependencies(&get(&root, name))
+            .into_iter()
+            .filter(|d| d.strength == strength)
+            .map(|d| format!("{} {}", d.directive, d.unit))
+            .collect()
+    };
+    assert_eq!(
+        of("a", Strength::Requires),
+        [
+            "Requires= b.service",
+            "BusName= dbus.socket",
+            "a.service.requires/ e.socket"
+        ]
+    );
+    assert_eq!(
+        of("a", Strength::Wants),
+        ["Wants= c@a.socket", "a.service.wants/ d.service"]
+    );
+    assert_eq!(
+        of("a", Strength::Mentions),
+        ["After= b.service", "After= network.target"]
+    );
+    assert_eq!(of("e.socket", Strength::Requires), ["Service= e.service"]);
+    assert_eq!(of("f.socket", Strength::Requires), ["Service= f@.service"]);
+    assert_eq!(of("g.timer", Strength::Requires), ["Unit= h.service"]);
+}
+
+const EVERYTHING: &str = r#"
+[Unit]
+ConditionPathExists=!/etc/a/disabled
+ConditionPathExistsGlob=|/etc/a/*.conf
+ConditionKernelCommandLine=/not/a/path
+RequiresMountsFor=/srv/a /srv/b
+[Service]
+Type=forking
+ExecStartPre=-/usr/bin/test -f /etc/a/key
+ExecStart=@/usr/sbin/a a --config=/etc/a/a.conf -k start $ARGS ${OTHER}/x relative
+ExecStop=/bin/sh -c '[ -e /run/a.pid ] && kill "$(cat /run/a.pid)"; exec /usr/bin/true'
+EnvironmentFile=-/etc/default/a
+EnvironmentFile=/etc/a/%H.env
+WorkingDirectory=-/var/lib/a
+RootDirectory=/srv/root
+StateDirectory=a a/sub:a-link
+LogsDirectory=a
+RuntimeDirectory=a
+CacheDirectory=c
+ConfigurationDirectory=conf
+ReadWritePaths=-/var/spool/a +/var/x
+InaccessiblePaths=/home
+BindReadOnlyPaths=-/etc/src:/etc/dst:rbind /one
+TemporaryFileSystem=/scratch:ro
+LoadCredential=cert:/etc/ssl/cert.pem
+LoadCredential=from-manager
+StandardOutput=append:/var/log/a.out
+StandardError=journal
+PIDFile=/run/old.pid
+PIDFile=a.pid
+StateDirectory=../../etc
+User=%p
+SupplementaryGroups=x y
+TimeoutSec=5min
+TimeoutStopSec=0
+"#;
+
+#[test]
+fn every_form_of_path_is_found() {
+    let root = host(&[(&format!("{LIB}/a.service"), EVERYTHING)]);
+    let unit = get(&root, "a");
+    let found: Vec<String> = paths_named(&unit.settings, &unit.context())
+        .iter()
+        .map(|p| {
+            let marks = [(p.optional, "-"), (p.pattern, "*")];
+            let marks: String = marks.iter().filter(|m| m.0).map(|m| m.1).collect();
+            format!("{} {:?} {marks}{}", p.directive, p.kind, p.path)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "ConditionPathExists= Condition { negated: true, assert: false } /etc/a/disabled",
+            "ConditionPathExistsGlob= Condition { negated: false, assert: false } -*/etc/a/*.conf",
+            "RequiresMountsFor= MountsFor /srv/a",
+            "RequiresMountsFor= MountsFor /srv/b",
+            "ExecStartPre= Program -/usr/bin/test",
+            "ExecStartPre= Argument -/etc/a/key",
+            "ExecStart= Program /usr/sbin/a",
+            "ExecStart= Argument /etc/a/a.conf",
+            "ExecStop= Program /bin/sh",
+            "ExecStop= Argument /run/a.pid",
+            "ExecStop= Argument /usr/bin/true",
+            "EnvironmentFile= File -/etc/default/a",
+            "WorkingDirectory= WorkingDirectory -/var/lib/a",
+            "RootDirectory= RootDirectory /srv/root",
+            "StateDirectory= StateDirectory /var/lib/a",
+            "StateDirectory= StateDirectory /var/lib/a/sub",
+            "StateDirectory= StateDirectory /var/lib/a-link",
+            "LogsDirectory= LogsDirectory /var/log/a",
+            "RuntimeDirectory= RuntimeDirectory /run/a",
+            "CacheDirectory= CacheDirectory /var/cache/c",
+            "ConfigurationDirectory= ConfigurationDirectory /etc/conf",
+            "ReadWritePaths= Writable -/var/spool/a",
+            "ReadWritePaths= Writable /var/x",
+            "InaccessiblePaths= Inaccessible /home",
+            "BindReadOnlyPaths= BindSource -/etc/src",
+            "BindReadOnlyPaths= MountPoint /etc/dst",
+            "BindReadOnlyPaths= BindSource /one",
+            "TemporaryFileSystem= MountPoint /scratch",
+            "LoadCredential= File /etc/ssl/cert.pem",
+            "StandardOutput= Output /var/log/a.out",
+            "PIDFile= PidFile /run/a.pid",
+        ]
+    );
+    let with_host = unit.context().with_host("web", "0");
+    let more = paths_named(&unit.settings, &with_host);
+    assert!(more.iter().any(|p| p.path.to_string() == "/etc/a/web.env"));
+}
+
+#[test]
+fn services_are_typed() {
+    let root = host(&[
+        (&format!("{LIB}/a.service"), EVERYTHING),
+        (
+            &format!("{LIB}/b.service"),
+            "[Service]\nExecStart=/bin/b\nDynamicUser=yes\n",
+        ),
+        (
+            &format!("{LIB}/c.service"),
+            "[Service]\nExecStop=/bin/c\nTimeoutStopSec=900\nTimeoutSec=10\n",
+        ),
+    ]);
+    let (a, b, c) = (get(&root, "a"), get(&root, "b"), get(&root, "c"));
+    let seconds = |n| Some(TimeSpan::Finite(std::time::Duration::from_secs(n)));
+    let context = a.context();
+    let service = Service::new(&a.settings, &context);
+    assert_eq!(service.service_type(), ServiceType::Forking);
+    assert_eq!(service.user().as_deref(), Some("a"));
+    assert_eq!(service.supplementary_groups(), ["x", "y"]);
+    assert_eq!(service.timeout_start(), seconds(300));
+    assert_eq!(service.timeout_stop(), Some(TimeSpan::Infinite));
+    let service = Service::new(&b.settings, &context);
+    assert!(service.dynamic_user());
+    assert_eq!(
+        (service.timeout_start(), service.timeout_stop()),
+        (None, None)
+    );
+    let service = Service::new(&c.settings, &context);
+    assert_eq!(service.service_type(), ServiceType::Oneshot);
+    assert_eq!(service.timeout_stop(), seconds(10));
+}
