@@ -208,7 +208,7 @@ impl Scope<'_, '_> {
     /// What is for the host's upkeep is left behind, but for the directories that a service may
     /// look into (`/etc/cron.d` of cron).
     fn claim_upkeep(&self, draft: &mut Draft, package: &PackageName, path: &AbsPath, cause: Cause) {
-        let is_seed = self.packages.seeds.contains(package);
+        let is_seed = self.packages.seeds.contains(package) && path.depth() == 2;
         if is_seed && matches!(self.ask.path(path), Some(PathFacts::Directory { .. })) {
             draft.node(Source::Package, path, cause);
         }
