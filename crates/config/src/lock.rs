@@ -72,6 +72,14 @@ impl Store {
         }
     }
 
+    /// Whether another process changes a sandbox at this moment. Changes nothing.
+    ///
+    /// # Errors
+    /// Where the lock's file can't be opened.
+    pub fn is_changing(&self, name: &SandboxName) -> Result<bool> {
+        is_held(&self.lock_path("change", name))
+    }
+
     /// The right to run a sandbox; `None` where another process runs it.
     ///
     /// # Errors
@@ -94,17 +102,7 @@ impl Store {
     /// # Errors
     /// Where the lock's file can't be opened.
     pub fn is_run(&self, name: &SandboxName) -> Result<bool> {
-        let path = self.lock_path("run", name);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error).context("open", &path),
-        };
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
-            Err(Errno::WOULDBLOCK) => Ok(true),
-            Err(error) => Err(error).context("lock", &path),
-        }
+        is_held(&self.lock_path("run", name))
     }
 
     /// Takes over a run lock that came through an exec as a descriptor number
@@ -201,6 +199,20 @@ impl RunLock {
     /// Where the file can't be removed.
     pub fn discard(self) -> Result<()> {
         durable::remove(&self.path).map(|_| ())
+    }
+}
+
+/// Whether somebody holds a lock for himself alone.
+fn is_held(path: &Path) -> Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).context("open", path),
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error).context("lock", path),
     }
 }
 

@@ -28,6 +28,7 @@ mod networks;
 mod process;
 mod read;
 mod routes;
+mod startup_log;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod uri;
@@ -36,6 +37,6 @@ mod xml;
 pub use connection::{Libvirt, OpenError};
 pub use error::{Error, Result, StartError};
 pub use hypervisor::{DomainInfo, Hypervisor, RunningDomain, start};
-pub use networks::{NetworkError, NetworkInfo, Networks, OWN_UUID};
+pub use networks::{NetworkError, NetworkInfo, Networks, OWN_UUID, shipped_address};
 pub use uri::{Uri, UriError};
 pub use xml::{XmlError, domain_xml};

@@ -217,6 +217,18 @@ fn definition(path: &Path, name: &str) -> Result<(String, read::NetworkXml), Net
     Ok((text, xml))
 }
 
+/// The host's address and the bits of the network part in a network's shipped definition: what the
+/// network will have once it is defined.
+///
+/// # Errors
+/// Where the file can't be read or is no definition of that network.
+pub fn shipped_address(path: &Path, name: &str) -> Result<(Ipv4Addr, u8), NetworkError> {
+    let (_, xml) = definition(path, name)?;
+    xml.address.ok_or_else(|| NetworkError::NoIpv4 {
+        name: name.to_owned(),
+    })
+}
+
 impl Libvirt {
     /// Whether a network is up; `None` where it doesn't exist.
     pub(crate) fn is_network_active(&self, name: &str) -> Result<Option<bool>> {

@@ -43,11 +43,14 @@ pub(crate) fn selinux_label(domain: &Document<'_>) -> Option<SecurityContext> {
     text.trim().parse().ok()
 }
 
-/// The host's terminal of a running domain's console.
+/// The terminal on the host of a running domain's first console.
 pub(crate) fn console(domain: &Document<'_>) -> Option<PathBuf> {
     let devices = child(domain.root_element(), "devices")?;
-    let terminal = child(devices, "console")?.attribute("tty")?;
-    terminal.starts_with("/dev/pts/").then(|| terminal.into())
+    let console = child(devices, "console")?;
+    let tty = console
+        .attribute("tty")
+        .or_else(|| child(console, "source")?.attribute("path"))?;
+    tty.starts_with("/dev/pts/").then(|| PathBuf::from(tty))
 }
 
 /// What a domain uses of a network.

@@ -102,6 +102,37 @@ impl Accounts {
         Self { users, groups }
     }
 
+    /// Adds a system user with a group of its own, unless there is one of that name: with the
+    /// highest number that neither a user nor a group of the host has.
+    pub(crate) fn add_system(&mut self, name: &str, host: &Self) {
+        if self.users.iter().any(|u| u.name == name) {
+            return;
+        }
+        let taken = |id: u32| {
+            let mut ids = [host, self].into_iter().flat_map(|a| {
+                let groups = a.groups.iter().map(|g| g.gid);
+                a.users.iter().map(|u| u.uid).chain(groups)
+            });
+            ids.any(|other| other == id)
+        };
+        let Some(id) = (1..FIRST_HUMAN).rev().find(|&id| !taken(id)) else {
+            return;
+        };
+        self.users.push(User {
+            name: name.to_owned(),
+            uid: id,
+            gid: id,
+            rest: ":/:/usr/sbin/nologin".to_owned(),
+        });
+        if !self.groups.iter().any(|g| g.name == name) {
+            self.groups.push(Group {
+                name: name.to_owned(),
+                gid: id,
+                members: Vec::new(),
+            });
+        }
+    }
+
     pub(crate) fn passwd(&self) -> String {
         let line = |u: &User| format!("{}:x:{}:{}:{}\n", u.name, u.uid, u.gid, u.rest);
         self.users.iter().map(line).collect()
@@ -163,5 +194,13 @@ mod tests {
                 .all(|l| l.split(':').nth(1) == Some("*"))
         );
         assert!(!inside.passwd().contains("$6$"));
+        let mut more = inside.clone();
+        more.add_system("mysql", &accounts);
+        assert_eq!(more.passwd(), inside.passwd());
+        more.add_system("made", &accounts);
+        assert!(
+            more.passwd()
+                .ends_with("made:x:999:999::/:/usr/sbin/nologin\n")
+        );
     }
 }

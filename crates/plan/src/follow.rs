@@ -121,10 +121,9 @@ impl Scope<'_, '_> {
 
     /// Whether a path needs no claim, or can't have one by being named.
     fn is_settled(&self, draft: &Draft, path: &AbsPath) -> bool {
-        let everyones = self.rules.baseline.iter().any(|e| e.paths.contains(path));
         region(path) == Region::Elsewhere
             || !is_own_place(path)
-            || everyones
+            || self.rules.in_baseline(path)
             || self.rules.is_upkeep(path)
             || draft.in_tree(path)
             || draft.has(path)

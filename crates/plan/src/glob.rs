@@ -1,7 +1,7 @@
 //! Path patterns of the deny list and of rules.
 
 /// Whether a path matches a pattern. `*` and `?` stay within a component, `**` as a component of
-/// its own stands for any number of components, none included; a leading `!` has no meaning.
+/// its own stands for any number of components, none included.
 ///
 /// ```
 /// use vss_plan::glob::matches;
@@ -11,6 +11,11 @@
 /// ```
 #[must_use]
 pub fn matches(pattern: &str, path: &str) -> bool {
+    // most patterns differ from most paths before their first star
+    let literal = pattern.split(['*', '?']).next().unwrap_or_default();
+    if !path.starts_with(literal.trim_end_matches('/')) {
+        return false;
+    }
     let pattern: Vec<&str> = pattern.split('/').collect();
     let path: Vec<&str> = path.split('/').collect();
     components(&pattern, &path)

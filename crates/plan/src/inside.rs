@@ -21,10 +21,22 @@ pub(crate) const TARGET: &str = "virt-sandbox.target";
 /// The first systemd that passes `$MONITOR_*` to the units of `OnFailure=` and `OnSuccess=`.
 const MONITOR_SINCE: u32 = 251;
 
+/// What the systemd inside has to be set up for.
+#[derive(Debug)]
+pub(crate) struct Setup<'p> {
+    /// The units that were asked for, by their real names: an alias of the host may be none inside.
+    pub(crate) requested: &'p [UnitName],
+    /// Whether the service's snippets make users.
+    pub(crate) has_users: bool,
+    /// Assignments of `[Service]` by unit.
+    pub(crate) adapted: BTreeMap<UnitName, Vec<(String, String)>>,
+}
+
 impl Scope<'_, '_> {
     /// Masks what the service doesn't need and adds the units that are made for it.
-    pub(crate) fn inside(&self, draft: &mut Draft, requested: &[UnitName], has_users: bool) {
-        for (name, pulled_by) in self.outsiders(has_users) {
+    pub(crate) fn inside(&self, draft: &mut Draft, setup: &Setup<'_>) {
+        let requested = setup.requested;
+        for (name, pulled_by) in self.outsiders(setup.has_users) {
             let cause = Cause::OutsideClosure {
                 package: None,
                 pulled_by,
@@ -49,13 +61,19 @@ impl Scope<'_, '_> {
         );
         let systemd = self.ask.host().map_or(0, |h| h.systemd);
         let tells_both = systemd == 0 || systemd >= MONITOR_SINCE;
-        for unit in requested {
-            let name = format!("{unit}.d/50-virt-sandbox.conf");
-            make(
-                &name,
-                &watch(unit, tells_both),
-                "has the end of the service told to the host",
-            );
+        for member in self.units.members.values() {
+            let unit = &member.facts.name;
+            let watched = requested.contains(unit);
+            let service = setup
+                .adapted
+                .get(unit)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            if watched || !service.is_empty() {
+                let name = format!("{unit}.d/50-virt-sandbox.conf");
+                let text = drop_in(unit, watched, tells_both, service);
+                make(&name, &text, "has the end of the service told to the host");
+            }
         }
         if let Some(path) = private("default.target") {
             let target = TARGET.to_owned();
@@ -194,13 +212,30 @@ fn ended(requested: &[UnitName]) -> UnitFile {
         )
 }
 
-fn watch(unit: &UnitName, tells_both: bool) -> UnitFile {
-    let mut entries = vec![("OnFailure", ENDED)];
-    // a socket, timer or target that is up has nothing that could end well
-    if tells_both && unit.suffix() == "service" {
-        entries.push(("OnSuccess", ENDED));
+/// The drop-in of a unit: its end is told, and what its confinement can't do is set aside.
+fn drop_in(
+    unit: &UnitName,
+    watched: bool,
+    tells_both: bool,
+    service: &[(String, String)],
+) -> UnitFile {
+    let mut file = UnitFile::new(&["Made by virt-sandbox-service."]);
+    if watched {
+        let mut entries = vec![("OnFailure", ENDED)];
+        // a socket, timer or target that is up has nothing that could end well
+        if tells_both && unit.suffix() == "service" {
+            entries.push(("OnSuccess", ENDED));
+        }
+        file = file.section("Unit", &entries);
     }
-    UnitFile::new(&["Made by virt-sandbox-service."]).section("Unit", &entries)
+    if !service.is_empty() {
+        let entries: Vec<_> = service
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        file = file.section("Service", &entries);
+    }
+    file
 }
 
 fn joined(units: &[UnitName]) -> String {

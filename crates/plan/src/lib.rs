@@ -19,6 +19,7 @@
 //! table in `data/`, or a file of `rules.d`.
 
 mod accounts;
+mod adapt;
 pub mod allocator;
 mod ask;
 mod baseline;

@@ -1,6 +1,6 @@
 //! Which packages a service consists of: those that own it, their plug-ins, what they depend on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use vss_model::{AbsPath, Package, PackageName, RelationKind};
 
@@ -10,7 +10,7 @@ use crate::rules::Rules;
 use crate::units::UnitClosure;
 
 /// The most packages that are asked what they list in a directory shared with the service.
-const MAX_NEIGHBOURS: usize = 12;
+pub(crate) const MAX_NEIGHBOURS: usize = 12;
 /// The most packages of a closure: beyond, something is wrong with the base set.
 const MAX_CLOSURE: usize = 2000;
 
@@ -21,6 +21,10 @@ pub(crate) struct PackageClosure<'a> {
     pub(crate) packages: BTreeMap<PackageName, &'a Package>,
     /// Those that own the service, and their plug-ins.
     pub(crate) seeds: BTreeSet<PackageName>,
+    /// What the service may be called: names of seeds and of their sources.
+    pub(crate) names: BTreeSet<String>,
+    /// Every path that a package of the closure lists.
+    listed: HashSet<&'a AbsPath>,
 }
 
 impl<'a> PackageClosure<'a> {
@@ -40,13 +44,18 @@ impl<'a> PackageClosure<'a> {
             closure.add_seed(ask, &name);
             let source = closure.packages.get(&name).map(|p| p.source.as_str());
             for sibling in source.and_then(|s| ask.of_source(s)).unwrap_or_default() {
-                closure.add_seed(ask, sibling);
+                if !rules.is_base(sibling) {
+                    closure.add_seed(ask, sibling);
+                }
             }
         }
         closure.add_dependencies(ask, rules);
         while closure.add_plug_ins(ask, rules) {
             closure.add_dependencies(ask, rules);
         }
+        closure.names = closure.names_of_seeds();
+        let files = closure.packages.values().flat_map(|p| &p.files);
+        closure.listed = files.map(|f| &f.path).collect();
         closure
     }
 
@@ -117,7 +126,7 @@ impl<'a> PackageClosure<'a> {
     /// The directories in `/etc` and `/var` that are named after the seeds: theirs, whoever else
     /// puts files there.
     fn homes(&self, rules: &Rules) -> BTreeSet<AbsPath> {
-        let names = self.names();
+        let names = self.names_of_seeds();
         let mut homes = BTreeSet::new();
         for package in self.seeds.iter().filter_map(|s| self.packages.get(s)) {
             for file in &package.files {
@@ -149,7 +158,7 @@ impl<'a> PackageClosure<'a> {
     }
 
     /// What the service may be called: names of seeds and of their sources.
-    pub(crate) fn names(&self) -> BTreeSet<String> {
+    fn names_of_seeds(&self) -> BTreeSet<String> {
         let seeds = self.seeds.iter().filter_map(|s| self.packages.get(s));
         let mut names: BTreeSet<String> = BTreeSet::new();
         for package in seeds {
@@ -182,10 +191,15 @@ impl<'a> PackageClosure<'a> {
         }
         let named = directory
             .file_name()
-            .is_some_and(|n| self.names().contains(&*n.to_string_lossy()));
+            .is_some_and(|n| self.names.contains(&*n.to_string_lossy()));
         named && self.seeds_list(directory)
             || foreign.len() <= MAX_NEIGHBOURS
                 && foreign.iter().all(|f| self.adds_nothing(ask, f, directory))
+    }
+
+    /// Whether a package of the closure lists a path.
+    pub(crate) fn lists(&self, path: &AbsPath) -> bool {
+        self.listed.contains(path)
     }
 
     fn seeds_list(&self, path: &AbsPath) -> bool {
@@ -202,10 +216,7 @@ impl<'a> PackageClosure<'a> {
             .files
             .iter()
             .filter(|f| f.path.starts_with(directory));
-        theirs.all(|f| {
-            let mut ours = self.packages.values();
-            ours.any(|p| p.files.iter().any(|g| g.path == f.path))
-        })
+        theirs.all(|f| self.listed.contains(&f.path))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::accounts::Accounts;
 use crate::ask::Ask;
 use crate::draft::{Draft, Source};
 use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind};
-use crate::packages::{PackageClosure, is_own_place};
+use crate::packages::{MAX_NEIGHBOURS, PackageClosure, is_own_place};
 use crate::rules::Rules;
 use crate::units::UnitClosure;
 
@@ -60,13 +60,17 @@ impl Scope<'_, '_> {
         if region(&path) == Region::Elsewhere || path.depth() < 2 {
             return false;
         }
+        // what is made for every container is no package's and no unit's to bring from the host
+        if source < Source::Rule && self.rules.is_made(&path) {
+            return true;
+        }
         let Some(facts) = self.ask.path(&path) else {
             return false;
         };
         match facts {
             PathFacts::Missing => return false,
             PathFacts::Special => draft.skip(&path, "neither file, directory nor link"),
-            PathFacts::File { .. } => draft.node(source, &path, cause.clone()),
+            PathFacts::File { .. } => self.claim_file(draft, source, &path, cause),
             PathFacts::Link { .. } => {
                 draft.node(source, &path, cause.clone());
                 self.follow_link(draft, source, &path);
@@ -74,6 +78,19 @@ impl Scope<'_, '_> {
             PathFacts::Directory { .. } => self.claim_directory(draft, source, &path, cause),
         }
         true
+    }
+
+    /// A file, unless it is a log or a cache that the service writes: of that the directory.
+    fn claim_file(&self, draft: &mut Draft, source: Source, path: &AbsPath, cause: &Cause) {
+        let is_listed = matches!(cause, Cause::Package { .. });
+        match path.parent() {
+            Some(directory) if !is_listed && self.rules.volatile(path).is_some() => {
+                if is_own_place(&directory) && !draft.has(&directory) {
+                    self.claim_directory(draft, source, &directory, cause);
+                }
+            }
+            _ => draft.node(source, path, cause.clone()),
+        }
     }
 
     fn follow_link(&self, draft: &mut Draft, source: Source, link: &AbsPath) {
@@ -94,7 +111,16 @@ impl Scope<'_, '_> {
             Region::Elsewhere => false,
         };
         let home_of_a_user = path.as_path().starts_with("/home") && path.depth() < 3;
-        if wanted && !home_of_a_user && is_own_place(path) && self.packages.owns(self.ask, path) {
+        let is_ours = || {
+            let named = matches!(
+                cause,
+                Cause::NamedIn { .. } | Cause::Unit { .. } | Cause::Link { .. }
+            );
+            self.packages.owns(self.ask, path) || named && self.is_free_for_data(path)
+        };
+        let may_be_whole =
+            is_own_place(path) && !home_of_a_user && self.rules.denied(path).is_none();
+        if wanted && may_be_whole && is_ours() {
             draft.tree(source, path, cause.clone());
             self.name_owners(draft, source, path);
         } else {
@@ -103,6 +129,22 @@ impl Scope<'_, '_> {
                 draft.node(source, path, Cause::NoCopy);
             }
         }
+    }
+
+    /// Whether packages list nothing but directories in a directory for data, so that what is in
+    /// it is data of whoever names it (`/var/www/html`).
+    fn is_free_for_data(&self, path: &AbsPath) -> bool {
+        let owners = self.ask.owners_below(path).unwrap_or_default();
+        let lists_directories = |name: &PackageName| {
+            let Some(Some(package)) = self.ask.package(name) else {
+                return false;
+            };
+            let mut below = package.files.iter().filter(|f| f.path.starts_with(path));
+            below.all(|f| matches!(self.ask.path(&f.path), Some(PathFacts::Directory { .. })))
+        };
+        region(path) == Region::Data
+            && owners.len() <= MAX_NEIGHBOURS
+            && owners.iter().all(lists_directories)
     }
 
     /// Says that a directory is taken whole because of its owners.
@@ -164,8 +206,7 @@ impl Scope<'_, '_> {
 
     /// Directories of the standard layout, which the baseline has.
     fn is_everyones(&self, path: &AbsPath) -> bool {
-        let baseline = &self.rules.baseline;
-        baseline.iter().any(|e| e.paths.contains(path)) || !is_own_place(path)
+        self.rules.in_baseline(path) || !is_own_place(path)
     }
 
     fn is_missing(&self, path: &AbsPath) -> bool {
@@ -244,7 +285,7 @@ impl Scope<'_, '_> {
                 format!("/etc/sysconfig/{name}"),
             ] {
                 if let Ok(path) = candidate.parse::<AbsPath>() {
-                    self.unlisted_path(draft, &path);
+                    self.unlisted_path(draft, &path, name);
                 }
             }
         }
@@ -261,7 +302,7 @@ impl Scope<'_, '_> {
                     continue;
                 }
                 if names.contains(&entry.name) {
-                    self.unlisted_path(draft, &path);
+                    self.unlisted_path(draft, &path, &entry.name);
                 } else if let Some(PathFacts::Directory { uid, .. }) = self.ask.path(&path)
                     && let Some(cause) = users.get(uid)
                     && self.is_unowned(&path)
@@ -272,19 +313,13 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath) {
+    fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath, name: &str) {
         if draft.in_tree(path) || draft.has_from(Source::Unit, path) || self.is_missing(path) {
             return;
         }
         if self.is_unowned(path) {
-            let directory = path.clone();
-            let owners = self.packages.seeds.iter().take(1).cloned().collect();
-            self.claim(
-                draft,
-                Source::Package,
-                path,
-                &Cause::WholeDirectory { directory, owners },
-            );
+            let name = name.to_owned();
+            self.claim(draft, Source::Package, path, &Cause::Namesake { name });
         }
     }
 
@@ -294,7 +329,7 @@ impl Scope<'_, '_> {
 
     /// What the service may be called: by its packages, units, users and configuration directory.
     fn service_names(&self, draft: &Draft) -> BTreeSet<String> {
-        let mut names = self.packages.names();
+        let mut names = self.packages.names.clone();
         for member in self.units.members.values() {
             if member.requested {
                 names.insert(member.facts.name.prefix().to_owned());

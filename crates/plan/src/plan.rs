@@ -1,21 +1,23 @@
 //! The computation: request, rules and facts in, plan or questions out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use vss_model::sandbox::Tmpfs;
 use vss_model::{
-    AbsPath, ConfinementChoice, Level, NetworkChoice, NetworkConfig, SandboxConfig,
+    AbsPath, Confinement, ConfinementChoice, Level, NetworkChoice, NetworkConfig, SandboxConfig,
     SecurityContext, UnitName,
 };
 
 use crate::accounts::Accounts;
+use crate::adapt;
 use crate::allocator;
 use crate::ask::Ask;
 use crate::baseline::Identity;
 use crate::derive;
 use crate::draft::Draft;
 use crate::facts::{Facts, HostFacts, SelinuxMode};
+use crate::inside::Setup;
 use crate::outcome::{PlanError, Progress, SandboxPlan, Warning};
 use crate::packages::PackageClosure;
 use crate::paths::Scope;
@@ -104,10 +106,10 @@ fn compute(
     review::measure(&scope, &mut root, &mut warnings);
     review::live_data(&scope, &request, &root, &mut warnings)?;
     review::conditions(&scope, &root, &mut warnings);
+    review::missing(&scope, &mut warnings);
     let Some(mut config) = config else {
         return Ok(None);
     };
-    review::confined(&scope, config.confinement, &mut warnings);
     let roots = options::mounts(&scope, &root);
     config.writable.extend(roots.writable);
     config.shared = roots.shared;
@@ -234,22 +236,51 @@ fn draft(
         .unwrap_or_default();
     scope.unlisted(&mut draft, &accounts);
     let named = scope.follow(&mut draft);
-    scope.inside(&mut draft, &request.units, said.has_users);
-    let mut wanted = said.accounts;
+    let mut inside = accounts.inside(&accounts_named(scope, said.accounts));
+    let mut adapted = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for member in scope.units.members.values() {
+        let confinement = config.map_or(Confinement::Reduced, |c| c.confinement);
+        let adaptation = adapt::adapt(member.facts, confinement);
+        if let Some(user) = &adaptation.user {
+            inside.add_system(user, &accounts);
+        }
+        adapted.insert(member.facts.name.clone(), adaptation.service);
+        warnings.extend(adaptation.warnings);
+    }
+    scope.accounts(&mut draft, &inside);
+    let setup = Setup {
+        requested: &real_names(scope.ask, request),
+        has_users: said.has_users,
+        adapted,
+    };
+    scope.inside(&mut draft, &setup);
+    warnings.extend(scope.deny(&mut draft, &named, &request.copy));
+    Ok((draft, warnings))
+}
+
+/// The units asked for, by the names that their files have.
+fn real_names(ask: &Ask<'_>, request: &CreateRequest) -> Vec<UnitName> {
+    let real = |unit: &UnitName| {
+        ask.unit(unit)
+            .flatten()
+            .map_or_else(|| unit.clone(), |f| f.name.clone())
+    };
+    let mut names: Vec<UnitName> = request.units.iter().map(real).collect();
+    let mut seen = BTreeSet::new();
+    names.retain(|n| seen.insert(n.clone()));
+    names
+}
+
+/// The users and groups that snippets and units name.
+fn accounts_named(scope: &Scope<'_, '_>, mut named: BTreeSet<String>) -> BTreeSet<String> {
     for member in scope.units.members.values() {
         for key in ["User", "Group", "SupplementaryGroups"] {
-            wanted.extend(
-                member
-                    .facts
-                    .values(key)
-                    .flat_map(str::split_whitespace)
-                    .map(str::to_owned),
-            );
+            let values = member.facts.values(key);
+            named.extend(values.flat_map(str::split_whitespace).map(str::to_owned));
         }
     }
-    scope.accounts(&mut draft, &accounts.inside(&wanted));
-    let warnings = scope.deny(&mut draft, &named, &request.copy);
-    Ok((draft, warnings))
+    named
 }
 
 /// The config, without the mounts that follow from the tree; `None` where facts are missing.
@@ -280,7 +311,7 @@ fn config(
     Ok(Some(SandboxConfig {
         name: request.name.clone(),
         uuid,
-        units: request.units.clone(),
+        units: real_names(ask, request),
         content,
         host_unit,
         confinement,

@@ -1,9 +1,9 @@
 //! What an administrator has to know of a plan before it is carried out: refusals and warnings.
 
-use vss_model::{AbsPath, Confinement, CopyScope, Disposition, UnitName};
+use vss_model::{AbsPath, CopyScope, Disposition, UnitName};
 
 use crate::ask::Ask;
-use crate::facts::{NamedPath, PathFacts, PathKind, UnitFacts};
+use crate::facts::{NamedPath, PathFacts, PathKind};
 use crate::outcome::{PlanError, Warning};
 use crate::paths::{Region, Scope, region};
 use crate::request::CreateRequest;
@@ -11,20 +11,6 @@ use crate::root_plan::{Fate, RootPlan};
 
 /// From how many bytes on a copy is worth a warning.
 const LARGE: u64 = 1 << 30;
-/// Settings that need CAP_SYS_ADMIN, without which a unit that has them fails at its start.
-const NEEDS_MOUNTS: [&str; 10] = [
-    "DynamicUser",
-    "BindPaths",
-    "BindReadOnlyPaths",
-    "TemporaryFileSystem",
-    "LogNamespace",
-    "RootDirectory",
-    "RootImage",
-    "MountImages",
-    "ExtensionImages",
-    "ExtensionDirectories",
-];
-
 /// Whether the host unit's name is free, and what would apply to it.
 ///
 /// # Errors
@@ -226,27 +212,18 @@ fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bo
     }
 }
 
-/// Settings of units that the confinement doesn't allow.
-pub(crate) fn confined(
-    scope: &Scope<'_, '_>,
-    confinement: Confinement,
-    warnings: &mut Vec<Warning>,
-) {
-    if confinement != Confinement::Reduced {
-        return;
-    }
-    let is_set = |unit: &UnitFacts, key: &str| {
-        unit.last(key)
-            .filter(|v| !matches!(*v, "no" | "false" | "0" | "off"))
-            .map(str::to_owned)
-    };
+/// Configuration that units name and that the host doesn't have: such a unit fails at its start.
+pub(crate) fn missing(scope: &Scope<'_, '_>, warnings: &mut Vec<Warning>) {
     for member in scope.units.members.values() {
-        for key in NEEDS_MOUNTS {
-            if let Some(value) = is_set(member.facts, key) {
-                warnings.push(Warning::Confined {
-                    unit: member.facts.name.clone(),
-                    setting: format!("{key}={value}"),
-                    effect: "it will fail with 226/NAMESPACE under --confinement reduced, which has no CAP_SYS_ADMIN".to_owned(),
+        for named in &member.facts.paths {
+            let read = matches!(named.kind, PathKind::Exec | PathKind::File) && !named.optional;
+            if read
+                && region(&named.path) == Region::Config
+                && matches!(scope.ask.path(&named.path), Some(PathFacts::Missing))
+            {
+                warnings.push(Warning::MissingPath {
+                    path: named.path.clone(),
+                    named_by: format!("{}= of {}", named.directive, member.facts.name),
                 });
             }
         }

@@ -4,6 +4,8 @@
 //! service, is in a table, with a comment that says why. The shipped tables are part of the
 //! program ([`Rules::builtin`]); `rules.d` adds to them ([`Rules::with`]).
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use vss_model::{AbsPath, PackageName, UnitName};
 
@@ -13,6 +15,8 @@ use crate::glob;
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub(crate) baseline: Vec<BaselineEntry>,
+    /// The paths of the baseline, and whether they are made.
+    baseline_paths: HashMap<AbsPath, bool>,
     pub(crate) base_set: BaseSet,
     pub(crate) deny: Vec<DenyEntry>,
     pub(crate) inside: Inside,
@@ -218,7 +222,14 @@ impl Rules {
     pub fn builtin() -> Result<Self, RulesError> {
         let baseline: BaselineFile = parse("baseline.toml", include_str!("../data/baseline.toml"))?;
         let deny: DenyFile = parse("deny.toml", include_str!("../data/deny.toml"))?;
+        let is_made =
+            |e: &BaselineEntry| !matches!(e.what, BaselineKind::Copy | BaselineKind::Tree);
+        let paths = baseline
+            .entry
+            .iter()
+            .flat_map(|e| e.paths.iter().map(move |p| (p.clone(), is_made(e))));
         Ok(Self {
+            baseline_paths: paths.collect(),
             baseline: baseline.entry,
             base_set: parse("base-set.toml", include_str!("../data/base-set.toml"))?,
             deny: deny.deny,
@@ -249,6 +260,16 @@ impl Rules {
             }
         }
         Ok(rules)
+    }
+
+    /// Whether the baseline says what becomes of exactly this path.
+    pub(crate) fn in_baseline(&self, path: &AbsPath) -> bool {
+        self.baseline_paths.contains_key(path)
+    }
+
+    /// Whether the baseline has exactly this path made, and not taken from the host.
+    pub(crate) fn is_made(&self, path: &AbsPath) -> bool {
+        self.baseline_paths.get(path).copied().unwrap_or(false)
     }
 
     /// The entry of the deny list that holds for a path.

@@ -100,7 +100,7 @@ impl Scope<'_, '_> {
                 .snippets
                 .iter()
                 .any(|s| glob::matches(s, &entry.name));
-            if self.is_listed(&file) {
+            if self.packages.lists(&file) {
                 let is_replaced = replaced.iter().any(|r| r.name == entry.name);
                 if is_replaced {
                     let cause = Cause::Snippet { file: file.clone() };
@@ -116,11 +116,6 @@ impl Scope<'_, '_> {
             }
         }
         own
-    }
-
-    fn is_listed(&self, file: &AbsPath) -> bool {
-        let mut packages = self.packages.packages.values();
-        packages.any(|p| p.files.iter().any(|f| f.path == *file))
     }
 
     /// Claims the path of a line where the host has it, and notes its owner and group.

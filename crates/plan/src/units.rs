@@ -239,7 +239,7 @@ fn unknown(ask: &Ask<'_>, unit: &UnitName) -> PlanError {
         .unwrap_or_default()
         .iter()
         .map(|name| (distance(wanted, name.as_str(), unit.prefix()), name))
-        .filter(|(distance, _)| *distance <= (wanted.len() / 3).max(2))
+        .filter(|(distance, _)| *distance <= (unit.prefix().len() / 3).max(1))
         .collect();
     near.sort();
     PlanError::UnknownUnit {

@@ -9,7 +9,7 @@
 //!    resets that an empty value makes. [`expand`] replaces specifiers.
 //! 3. [`paths_named`] and [`dependencies`] say what the unit names; [`Service`] has the rest as
 //!    types.
-//! 4. [`write`] is the way back, for the units that we make: proven by reading them again.
+//! 4. [`write()`] is the way back, for the units that we make: proven by reading them again.
 //! 5. [`ServiceManager`] is what the project asks of a running systemd: the host's, or that of a
 //!    container over its private socket, [`Systemd`].
 //!
@@ -19,6 +19,7 @@ mod error;
 mod files;
 mod manager;
 pub mod paths;
+mod private_bus;
 mod properties;
 mod search;
 pub mod service;
@@ -35,7 +36,7 @@ mod write;
 pub use error::{Error, Result};
 pub use manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus, is_booted};
 pub use paths::{NamedPath, PathKind, paths_named};
-pub use search::{LoadedUnit, load, names};
+pub use search::{LoadedUnit, drop_ins, find_file, load, names};
 pub use service::{Dependency, Service, ServiceType, Strength, dependencies};
 pub use settings::{Setting, Settings, parse_boolean};
 pub use specifier::{SpecifierContext, escape, expand, unescape};

@@ -71,6 +71,30 @@ pub fn load(root: &Path, name: &UnitName) -> Result<Option<LoadedUnit>> {
     Finder::new(root)?.load(name)
 }
 
+/// The strongest file or link of exactly this name in the search path of the host whose root
+/// directory is `root`, whatever is in it.
+///
+/// # Errors
+/// Where a directory can't be read.
+pub fn find_file(root: &Path, name: &UnitName) -> Result<Option<AbsPath>> {
+    let finder = Finder::new(root)?;
+    for directory in &finder.directories {
+        let path = join(directory, name.as_str())?;
+        if finder.files.exists(&path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// The drop-ins that apply to a unit of this name, whether or not there is one.
+///
+/// # Errors
+/// Where a file or directory can't be read.
+pub fn drop_ins(root: &Path, name: &UnitName) -> Result<Vec<AbsPath>> {
+    Finder::new(root)?.drop_ins(name, &[])
+}
+
 /// The names of all units and templates on disk, aliases included, sorted.
 ///
 /// # Errors

@@ -1,0 +1,113 @@
+//! `create` and `plan`: facts, a plan, and the changes that make it real.
+
+use vss_plan::{CreateRequest, Facts, Query, Rules, SandboxPlan};
+
+use crate::apply::{self, Applied};
+use crate::control::{Control, Notice};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::lifecycle;
+use crate::outcome::CreateOutcome;
+use crate::reader;
+use crate::recover;
+use crate::rules;
+use crate::traces;
+
+/// How often a plan is made anew because its label or address was taken meanwhile.
+const ROUNDS: u32 = 64;
+
+/// What `create` does beyond making the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CreateOptions {
+    /// `--now`: start it.
+    pub now: bool,
+    /// `--enable`: start it at every boot.
+    pub enable: bool,
+}
+
+/// What `create` would make. Nothing is changed.
+///
+/// # Errors
+/// Where the host can't be read or the request doesn't fit it.
+pub fn plan(host: &Host, request: &CreateRequest) -> Result<SandboxPlan> {
+    traces::refuse_taken(host, &request.name)?;
+    let rules = rules::load(host)?;
+    plan_from(host, request, &rules, &mut Facts::new())
+}
+
+/// The facts that the plan of a request is made of: what a bug report needs and what a golden
+/// test is made of.
+///
+/// # Errors
+/// As [`plan`].
+pub fn record_facts(host: &Host, request: &CreateRequest) -> Result<Facts> {
+    let mut facts = Facts::new();
+    reader::read(host, request, &rules::load(host)?, &mut facts)?;
+    Ok(facts)
+}
+
+fn plan_from(
+    host: &Host,
+    request: &CreateRequest,
+    rules: &Rules,
+    facts: &mut Facts,
+) -> Result<SandboxPlan> {
+    reader::read(host, request, rules, facts)?;
+    Ok(vss_plan::plan(request, rules, facts)?)
+}
+
+/// Makes a sandbox: all of it or nothing.
+///
+/// # Errors
+/// Where the host can't be read, the request doesn't fit it, the name is taken, or a change fails;
+/// what was done by then is undone. With [`CreateOptions::now`], [`Error::StartFailed`] leaves the
+/// sandbox as it was created.
+pub fn create(
+    host: &Host,
+    request: &CreateRequest,
+    options: &CreateOptions,
+    control: &Control<'_>,
+) -> Result<CreateOutcome> {
+    recover::recover(host, control)?;
+    let lock = recover::lock(host, &request.name, control)?;
+    let made = recover::recover_locked(host, &request.name, control)
+        .and_then(|_| traces::refuse_taken(host, &request.name))
+        .and_then(|()| make(host, request, options, control));
+    let tidied = host.store().tidy(lock);
+    let mut outcome = made?;
+    tidied?;
+    if options.now {
+        lifecycle::start(host, &request.name, control)?;
+        outcome.started = true;
+    }
+    Ok(outcome)
+}
+
+fn make(
+    host: &Host,
+    request: &CreateRequest,
+    options: &CreateOptions,
+    control: &Control<'_>,
+) -> Result<CreateOutcome> {
+    let rules = rules::load(host)?;
+    let mut facts = Facts::new();
+    for _ in 0..ROUNDS {
+        let plan = plan_from(host, request, &rules, &mut facts)?;
+        control.check()?;
+        host.labeller().check(&plan.config.label)?;
+        host.labeller().check(&plan.config.file_label)?;
+        if options.enable && host.services()?.is_none() {
+            return Err(Error::NoSystemd {
+                unit: plan.config.host_unit,
+            });
+        }
+        match apply::apply(host, &plan, &facts, options.enable, control)? {
+            Applied::Done(outcome) => return Ok(*outcome),
+            Applied::Taken => {
+                facts.forget(&Query::InUse);
+                control.notice(&Notice::PlannedAnew(request.name.clone()));
+            }
+        }
+    }
+    Err(Error::Contended(request.name.clone()))
+}

@@ -1,0 +1,273 @@
+//! `delete`: all that carries the sandbox's UUID goes, and nothing else.
+
+use vss_model::{NetworkChoice, SandboxConfig, SandboxName, Sanitized};
+
+use crate::content::Ownership;
+use crate::control::Control;
+use crate::enablement;
+use crate::error::{Error, IoContext, Result};
+use crate::host::Host;
+use crate::journal::{self, Step, Verb};
+use crate::lifecycle;
+use crate::outcome::{DeleteOutcome, Kept, Part, Removal};
+use crate::recover;
+use crate::removal::{self, Identity};
+use crate::traces::{self, Found};
+
+/// What `delete` is allowed to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeleteOptions {
+    /// `--force`: a running one is stopped first, and a config without a UUID goes too.
+    pub force: bool,
+    /// `--keep-content`: the directory with its own files stays.
+    pub keep_content: bool,
+}
+
+/// What `delete` would remove. Nothing is changed.
+///
+/// # Errors
+/// Where there is no trace of the sandbox, or it runs and [`DeleteOptions::force`] is not set.
+pub fn plan(host: &Host, name: &SandboxName, options: &DeleteOptions) -> Result<DeleteOutcome> {
+    survey(host, &find(host, name)?, options)
+}
+
+/// Removes a sandbox, whatever of it is left.
+///
+/// # Errors
+/// As [`plan`], and where a part can't be removed; the next command goes on then.
+pub fn delete(
+    host: &Host,
+    name: &SandboxName,
+    options: &DeleteOptions,
+    control: &Control<'_>,
+) -> Result<DeleteOutcome> {
+    // a delete that was cut short is finished first: asking for it once more is no error
+    let lock = recover::lock(host, name, control)?;
+    let finished = recover::recover_locked(host, name, control)?;
+    let found = match find(host, name) {
+        Err(Error::NoSandbox { .. }) if finished => {
+            host.store().tidy(lock)?;
+            return Ok(nothing_left(name));
+        }
+        other => other?,
+    };
+    let outcome = survey(host, &found, options)?;
+    if outcome.running {
+        lifecycle::halt(host, &found.identity, found.config.as_ref(), control)?;
+    }
+    let run_lock = host
+        .store()
+        .run_lock(name)?
+        .ok_or_else(|| Error::Running(name.clone()))?;
+    control.check()?;
+    remove(host, &found.identity, options)?;
+    run_lock.discard()?;
+    release_network(host, found.config.as_ref())?;
+    host.store().tidy(lock)?;
+    Ok(outcome)
+}
+
+/// Takes the project's own network away with the last sandbox on it.
+fn release_network(host: &Host, config: Option<&SandboxConfig>) -> Result<()> {
+    let is_own = |config: &SandboxConfig| {
+        let network = config.network.as_ref();
+        network.is_some_and(|network| network.network == NetworkChoice::OWN)
+    };
+    if !config.is_none_or(is_own) {
+        return Ok(());
+    }
+    // reservations and not configs: a sandbox that is just being made has one
+    let reserved = host.store().in_use()?.addresses;
+    let mut networks = reserved.iter().map(|address| address.network.as_str());
+    if networks.any(|network| network == NetworkChoice::OWN) {
+        return Ok(());
+    }
+    match host.networks() {
+        Ok(networks) => Ok(networks.release().map(drop)?),
+        // without libvirt there is no network either
+        Err(_) => Ok(()),
+    }
+}
+
+fn nothing_left(name: &SandboxName) -> DeleteOutcome {
+    DeleteOutcome {
+        name: name.clone(),
+        uuid: None,
+        running: false,
+        removes: Vec::new(),
+        keeps: Vec::new(),
+    }
+}
+
+fn find(host: &Host, name: &SandboxName) -> Result<Found> {
+    match traces::find(host, name)? {
+        Some(found) => Ok(found),
+        // says which names are near
+        None => Err(traces::load(host, name).err().unwrap_or(Error::NoSandbox {
+            name: name.clone(),
+            near: Vec::new(),
+        })),
+    }
+}
+
+fn remove(host: &Host, identity: &Identity, options: &DeleteOptions) -> Result<()> {
+    let mut journal = journal::begin(host, Verb::Delete, identity)?;
+    if options.keep_content {
+        journal.record(&Step::KeepContent)?;
+    }
+    for part in parts(options) {
+        journal.record(&Step::Begin { part })?;
+        removal::remove(host, identity, part)?;
+    }
+    if options.force && is_unmarked(host, identity) {
+        let path = host.places().config(&identity.name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.at("remove", &path)?,
+        }
+    }
+    removal::settle(host, identity)?;
+    Ok(journal.finish()?)
+}
+
+fn parts(options: &DeleteOptions) -> impl Iterator<Item = Part> {
+    let keep_content = options.keep_content;
+    removal::ORDER
+        .into_iter()
+        .filter(move |part| !(keep_content && *part == Part::Content))
+}
+
+/// Whether a file stands at the config's place that doesn't carry the sandbox's UUID.
+fn is_unmarked(host: &Host, identity: &Identity) -> bool {
+    let store = host.store();
+    // one that can't be read for whatever reason tells no UUID either
+    store.exists(&identity.name)
+        && store.uuid_of(&identity.name).ok().flatten() != Some(identity.uuid)
+}
+
+/// What is there of a sandbox, what of it would go and what would stay.
+fn survey(host: &Host, found: &Found, options: &DeleteOptions) -> Result<DeleteOutcome> {
+    let identity = &found.identity;
+    let mut survey = Survey {
+        host,
+        identity,
+        removes: Vec::new(),
+        keeps: Vec::new(),
+    };
+    let running = lifecycle::is_running(host, identity)?;
+    if running && !options.force {
+        return Err(Error::Running(identity.name.clone()));
+    }
+    if running {
+        survey.goes(Part::Domain, identity.name.as_str());
+    }
+    survey.unit()?;
+    survey.content(options)?;
+    survey.stored(options)?;
+    Ok(DeleteOutcome {
+        name: identity.name.clone(),
+        uuid: Some(identity.uuid).filter(|uuid| !uuid.is_nil()),
+        running,
+        removes: survey.removes,
+        keeps: survey.keeps,
+    })
+}
+
+struct Survey<'a> {
+    host: &'a Host,
+    identity: &'a Identity,
+    removes: Vec<Removal>,
+    keeps: Vec<Kept>,
+}
+
+impl Survey<'_> {
+    fn goes(&mut self, part: Part, what: &str) {
+        self.removes.push(Removal {
+            part,
+            what: Sanitized::text(what).to_string(),
+        });
+    }
+
+    fn stays(&mut self, path: &std::path::Path, why: &str) {
+        self.keeps.push(Kept {
+            path: self.host.shown(path),
+            why: why.to_owned(),
+        });
+    }
+
+    fn goes_if_there(&mut self, part: Part, path: &std::path::Path) {
+        if path.symlink_metadata().is_ok() {
+            let shown = self.host.shown(path).to_string();
+            self.goes(part, &shown);
+        }
+    }
+
+    fn unit(&mut self) -> Result<()> {
+        let Some(unit) = &self.identity.host_unit else {
+            return Ok(());
+        };
+        let file = self.host.unit_file(unit);
+        let ownership = self.identity.unit_ownership(self.host)?;
+        if ownership == Ownership::Foreign {
+            self.stays(&file, "it does not carry the sandbox's UUID");
+            return Ok(());
+        }
+        let dir = self.host.unit_dir();
+        for link in enablement::links(&dir, unit).at("list", &dir)? {
+            let shown = self.host.shown(&link).to_string();
+            self.goes(Part::Enablement, &shown);
+        }
+        self.goes_if_there(Part::Unit, &file);
+        Ok(())
+    }
+
+    fn content(&mut self, options: &DeleteOptions) -> Result<()> {
+        let content = self.identity.content_on(self.host)?;
+        for path in content.present()? {
+            if options.keep_content {
+                let path = self.host.path(&path);
+                self.stays(&path, "--keep-content");
+            } else {
+                self.goes(Part::Content, &path.to_string());
+            }
+        }
+        if content.ownership()? == Ownership::Foreign {
+            let path = self.host.path(&self.identity.content);
+            self.stays(&path, "it does not carry the sandbox's UUID");
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, options: &DeleteOptions) -> Result<()> {
+        let (host, name) = (self.host, &self.identity.name);
+        self.goes_if_there(Part::Manifest, &host.places().memory(name));
+        let in_use = host.store().in_use()?;
+        for label in in_use.labels {
+            if label.uuid == self.identity.uuid {
+                self.goes(
+                    Part::Reservation,
+                    &format!("the label s0:{}", label.categories),
+                );
+            }
+        }
+        for address in in_use.addresses {
+            if address.uuid == self.identity.uuid {
+                self.goes(
+                    Part::Reservation,
+                    &format!("the address {}", address.address),
+                );
+            }
+        }
+        self.goes_if_there(Part::Runtime, &host.places().runtime(name));
+        let config = host.places().config(name);
+        if is_unmarked(host, self.identity) && !options.force {
+            self.stays(
+                &config,
+                "it does not carry the sandbox's UUID; --force removes it",
+            );
+        } else {
+            self.goes_if_there(Part::Config, &config);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! What can go wrong, of which kind it is, and what to run next.
+
+use std::io;
+
+use vss_model::{AbsPath, SandboxName, UnitName};
+
+use crate::hostkey::HostKeyError;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the command makes of an error: its exit status and wording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was asked for makes no sense: exit status 2.
+    Usage,
+    /// What was asked for is in the way of something that is there: exit status 1.
+    Conflict,
+    /// What was named does not exist: exit status 1.
+    NotFound,
+    /// The service inside failed: exit status 1.
+    Service,
+    /// The host could not do it: exit status 1.
+    System,
+    /// A signal ended it, all is undone: exit status 130.
+    Cancelled,
+}
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A signal asked the verb to stop; what it had done is undone.
+    #[error("interrupted, nothing is left behind")]
+    Cancelled,
+    /// No trace of the sandbox exists.
+    #[error("there is no sandbox {name}")]
+    NoSandbox {
+        /// What was named.
+        name: SandboxName,
+        /// Names that are close to it.
+        near: Vec<SandboxName>,
+    },
+    /// A sandbox of that name, or a trace of one, exists.
+    #[error("the name {name} is taken: {by}")]
+    NameTaken {
+        /// The name.
+        name: SandboxName,
+        /// What is there.
+        by: String,
+    },
+    /// Something that is not ours stands where a part of the sandbox would go, or where one was.
+    #[error("{path} is there and does not belong to sandbox {name}")]
+    Foreign {
+        /// The sandbox.
+        name: SandboxName,
+        /// What is in the way.
+        path: AbsPath,
+    },
+    /// The sandbox runs, and the verb is not for running ones.
+    #[error("sandbox {0} is running")]
+    Running(SandboxName),
+    /// The sandbox does not run, and the verb needs it to.
+    #[error("sandbox {0} is not running")]
+    NotRunning(SandboxName),
+    /// The service inside did not come up.
+    #[error("sandbox {name} did not start: {message}")]
+    StartFailed {
+        /// The sandbox.
+        name: SandboxName,
+        /// What the runner says: the inner result, sanitised.
+        message: String,
+        /// The last lines of the log inside, sanitised, oldest first.
+        log: Vec<String>,
+    },
+    /// The service inside did not go down.
+    #[error("sandbox {name} did not stop: {message}")]
+    StopFailed {
+        /// The sandbox.
+        name: SandboxName,
+        /// Why.
+        message: String,
+    },
+    /// `--enable` where no systemd runs.
+    #[error("{unit} can't be enabled: systemd does not run on this host")]
+    NoSystemd {
+        /// The host unit.
+        unit: UnitName,
+    },
+    /// The plan was made anew time and again, and others were faster each time.
+    #[error("label and address of {0} were taken by others each time they were to be reserved")]
+    Contended(SandboxName),
+    /// A file has names outside the container's tree.
+    #[error("{0} has names outside the container's tree, so it is not labelled")]
+    LinkedOutside(AbsPath),
+    /// A host key can't be made.
+    #[error("can't make the host key {path}")]
+    HostKey {
+        /// Where it would be, inside.
+        path: AbsPath,
+        /// Why.
+        #[source]
+        source: HostKeyError,
+    },
+    /// The manifest is lost.
+    #[error("the manifest of sandbox {0} is lost, so what was decided on its paths is not known")]
+    NoManifest(SandboxName),
+    /// A journal is of a change that this version doesn't know.
+    #[error("the journal of sandbox {name} is of a change {verb:?} that this program doesn't know")]
+    UnknownChange {
+        /// The sandbox.
+        name: SandboxName,
+        /// The change.
+        verb: String,
+    },
+    /// A request that doesn't fit the host.
+    #[error(transparent)]
+    Plan(#[from] vss_plan::PlanError),
+    /// A rule file that can't be used.
+    #[error(transparent)]
+    Rules(#[from] vss_plan::RulesError),
+    /// What is stored.
+    #[error(transparent)]
+    Store(#[from] vss_config::Error),
+    /// A tree.
+    #[error(transparent)]
+    Tree(#[from] vss_tree::Error),
+    /// The package database.
+    #[error(transparent)]
+    Package(#[from] vss_package::Error),
+    /// Unit files.
+    #[error(transparent)]
+    Unit(#[from] vss_unit::Error),
+    /// systemd, the host's or a container's.
+    #[error(transparent)]
+    Systemd(#[from] vss_unit::ManagerError),
+    /// SELinux.
+    #[error(transparent)]
+    Selinux(#[from] vss_selinux::Error),
+    /// A connection URI that is not of libvirt's LXC driver.
+    #[error(transparent)]
+    Uri(#[from] vss_libvirt::UriError),
+    /// libvirt can't be reached.
+    #[error(transparent)]
+    Connection(#[from] vss_libvirt::OpenError),
+    /// libvirt.
+    #[error(transparent)]
+    Libvirt(#[from] vss_libvirt::Error),
+    /// A libvirt network.
+    #[error(transparent)]
+    Network(#[from] vss_libvirt::NetworkError),
+    /// A domain that can't be written as XML.
+    #[error(transparent)]
+    Xml(#[from] vss_libvirt::XmlError),
+    /// A container can't be entered.
+    #[error(transparent)]
+    Enter(#[from] vss_enter::Error),
+    /// A file or directory of the host refused.
+    #[error("can't {action} {path}")]
+    Io {
+        /// What was tried: "read", "make".
+        action: &'static str,
+        /// On what.
+        path: AbsPath,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A change failed, and undoing what was done before it failed too.
+    #[error("{error}; undoing it failed as well: {undo}")]
+    NotUndone {
+        /// What failed first.
+        #[source]
+        error: Box<Error>,
+        /// What failed then.
+        undo: Box<Error>,
+    },
+}
+
+impl Error {
+    /// Of which kind it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Cancelled | Self::Tree(vss_tree::Error::Cancelled) => Kind::Cancelled,
+            Self::NoSandbox { .. } | Self::Store(vss_config::Error::NoSandbox { .. }) => {
+                Kind::NotFound
+            }
+            Self::NameTaken { .. }
+            | Self::Foreign { .. }
+            | Self::Running(_)
+            | Self::NotRunning(_)
+            | Self::Contended(_)
+            | Self::Store(vss_config::Error::NotOurs { .. }) => Kind::Conflict,
+            Self::StartFailed { .. } | Self::StopFailed { .. } => Kind::Service,
+            Self::NoSystemd { .. } | Self::Uri(_) => Kind::Usage,
+            Self::Plan(error) => kind_of_plan(error),
+            Self::NotUndone { error, .. } => error.kind(),
+            _ => Kind::System,
+        }
+    }
+
+    /// What to run next, as one line; `None` where there is nothing to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoSandbox { near, .. } => match near.first() {
+                Some(near) => format!("did you mean {near}? `virt-sandbox-service list` shows all"),
+                None => "`virt-sandbox-service list` shows all".to_owned(),
+            },
+            Self::NameTaken { name, .. } => {
+                format!("choose another name, or `virt-sandbox-service delete {name}` first")
+            }
+            Self::Foreign { path, .. } => {
+                format!("look at {path}, and move it away if it is not needed")
+            }
+            Self::Running(name) => format!("`virt-sandbox-service stop {name}` first, or --force"),
+            Self::NotRunning(name) => format!("`virt-sandbox-service start {name}`"),
+            Self::StartFailed { name, .. } | Self::StopFailed { name, .. } => {
+                format!("`virt-sandbox-service status {name}` shows what is left of it")
+            }
+            Self::NoSystemd { .. } => "leave --enable away".to_owned(),
+            Self::Contended(_) => "run the same command again".to_owned(),
+            Self::NoManifest(name) => {
+                format!("`virt-sandbox-service inspect {name}` shows what is stored")
+            }
+            Self::NotUndone { .. } => {
+                "the next create, start or delete tries again to clean up".to_owned()
+            }
+            Self::Connection(error) => return error.hint(),
+            Self::Network(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+
+    /// The error and what caused it, in one line, for where there is no room for more.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+fn kind_of_plan(error: &vss_plan::PlanError) -> Kind {
+    use vss_plan::PlanError;
+    match error {
+        PlanError::NoUnit | PlanError::UnsuitableUnit { .. } | PlanError::HostUnitName { .. } => {
+            Kind::Usage
+        }
+        PlanError::UnknownUnit { .. }
+        | PlanError::UnknownNetwork(_)
+        | PlanError::NoSuchPath { .. } => Kind::NotFound,
+        PlanError::HostUnitTaken { .. } | PlanError::LiveData { .. } | PlanError::Label(_) => {
+            Kind::Conflict
+        }
+        _ => Kind::System,
+    }
+}
+
+/// Names the path in an error of the system.
+pub(crate) trait IoContext<T> {
+    /// `action` is a verb: "can't ACTION PATH".
+    fn at(self, action: &'static str, path: &std::path::Path) -> Result<T>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &std::path::Path) -> Result<T> {
+        self.map_err(|source| Error::Io {
+            action,
+            path: AbsPath::new(path).unwrap_or_else(|_| AbsPath::root()),
+            source,
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! `execute` and `connect`: a command inside a running container.
+
+use vss_enter::{Command, Container};
+use vss_model::{SandboxConfig, SandboxName};
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::lifecycle;
+use crate::traces;
+
+/// What is passed on of the caller's environment; all else in it stays outside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Caller {
+    /// Its `TERM`.
+    pub term: Option<String>,
+    /// Its `LANG`.
+    pub lang: Option<String>,
+}
+
+/// A command to run inside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExecuteRequest {
+    /// The command, looked up inside, and its arguments.
+    pub argv: Vec<String>,
+    /// `--user`: as whom; root where `None`.
+    pub user: Option<String>,
+    /// `--workdir`: where.
+    pub workdir: Option<String>,
+    /// `--env`: what its environment has besides a clean one.
+    pub env: Vec<(String, String)>,
+    /// `-t`: on a terminal of its own.
+    pub tty: bool,
+    /// `-i`: with this command's standard input.
+    pub interactive: bool,
+    /// Of the caller's environment.
+    pub caller: Caller,
+}
+
+/// Runs a command inside; its exit status, 125 where it could not be tried, 126 and 127 where it
+/// could not be run or found, 128 and the number of the signal that ended it.
+///
+/// # Errors
+/// Where the sandbox doesn't run or can't be entered.
+pub fn execute(host: &Host, name: &SandboxName, request: &ExecuteRequest) -> Result<u8> {
+    let (config, container) = open(host, name)?;
+    let command = Command {
+        user: request.user.clone(),
+        workdir: request.workdir.clone(),
+        env: request.env.clone(),
+        tty: request.tty,
+        interactive: request.interactive,
+        term: request.caller.term.clone(),
+        lang: request.caller.lang.clone(),
+        label: label(host, &config),
+        ..Command::new(request.argv.clone(), config.confinement)
+    };
+    Ok(container.run(&command)?)
+}
+
+/// A root shell inside on a terminal of its own, which `^]` ends; its exit status.
+///
+/// # Errors
+/// As [`execute`].
+pub fn connect(host: &Host, name: &SandboxName, caller: &Caller) -> Result<u8> {
+    let (config, container) = open(host, name)?;
+    let shell = Command {
+        tty: true,
+        interactive: true,
+        escape: Some(Command::CONTROL_BRACKET),
+        term: caller.term.clone(),
+        lang: caller.lang.clone(),
+        label: label(host, &config),
+        ..Command::new(Vec::new(), config.confinement)
+    };
+    Ok(container.run(&shell)?)
+}
+
+fn open(host: &Host, name: &SandboxName) -> Result<(SandboxConfig, Container)> {
+    let config = traces::load(host, name)?;
+    let state =
+        lifecycle::live_state(host, &config)?.ok_or_else(|| Error::NotRunning(name.clone()))?;
+    let container = Container::open(state.init_pid, state.init_start)?;
+    Ok((config, container))
+}
+
+/// The context to run in; `None` where SELinux is off.
+fn label(host: &Host, config: &SandboxConfig) -> Option<vss_model::SecurityContext> {
+    (host.labeller().mode() != vss_selinux::Mode::Disabled).then(|| config.label.clone())
+}

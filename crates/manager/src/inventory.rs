@@ -1,0 +1,83 @@
+//! `list`, `status` and `inspect`: what there is and how it fares, as values.
+
+mod status;
+
+use std::collections::BTreeSet;
+
+use vss_config::Phase;
+use vss_model::{SandboxConfig, SandboxName, SandboxState};
+
+use crate::error::Result;
+use crate::host::Host;
+use crate::lifecycle;
+use crate::outcome::ListEntry;
+
+pub use status::{inspect, status};
+
+/// All sandboxes, by name. Asks neither libvirt nor systemd, so that five hundred are listed in no
+/// time; `degraded` is for [`status`] to find out.
+///
+/// # Errors
+/// Where the directory of configs can't be read.
+pub fn list(host: &Host) -> Result<Vec<ListEntry>> {
+    let store = host.store();
+    let unfinished: BTreeSet<SandboxName> = store.pending()?.into_iter().collect();
+    let names: BTreeSet<SandboxName> = store
+        .names()?
+        .into_iter()
+        .chain(unfinished.iter().cloned())
+        .collect();
+    Ok(names
+        .into_iter()
+        .map(|name| {
+            let incomplete = unfinished.contains(&name) && is_abandoned(host, &name);
+            line(host, name, incomplete)
+        })
+        .collect())
+}
+
+/// Whether nobody works on a change that has a journal.
+fn is_abandoned(host: &Host, name: &SandboxName) -> bool {
+    !host.store().is_changing(name).unwrap_or(false)
+}
+
+fn line(host: &Host, name: SandboxName, incomplete: bool) -> ListEntry {
+    let mut entry = ListEntry {
+        name,
+        units: Vec::new(),
+        state: SandboxState::Broken,
+        confinement: None,
+        address: None,
+        since: None,
+        problem: None,
+    };
+    match host.store().load(&entry.name) {
+        Ok(config) => fill(host, &mut entry, &config),
+        Err(vss_config::Error::NoSandbox { .. }) => entry.state = SandboxState::Incomplete,
+        Err(error) => entry.problem = Some(crate::Error::from(error).with_causes()),
+    }
+    if incomplete {
+        entry.state = SandboxState::Incomplete;
+        entry.problem =
+            Some("a change was cut short; the next create, start or delete cleans up".to_owned());
+    }
+    entry
+}
+
+fn fill(host: &Host, entry: &mut ListEntry, config: &SandboxConfig) {
+    entry.units.clone_from(&config.units);
+    entry.confinement = Some(config.confinement);
+    entry.address = config.network.as_ref().map(|network| network.address);
+    entry.state = SandboxState::Stopped;
+    match lifecycle::live_state(host, config) {
+        Ok(Some(state)) => {
+            entry.since = Some(state.started);
+            entry.state = match state.phase {
+                Phase::Starting => SandboxState::Starting,
+                Phase::Ready | Phase::Stopping => SandboxState::Running,
+            };
+        }
+        Ok(None) => {}
+        Err(error) => entry.problem = Some(error.with_causes()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Start, stop and restart: through the host's systemd where it is PID 1, else by a runner of our
+//! own.
+
+mod detached;
+mod halt;
+
+use vss_config::{Phase, RuntimeState};
+use vss_model::{InnerState, SandboxConfig, SandboxName, Sanitized};
+use vss_unit::ServiceManager;
+
+use crate::control::Control;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::outcome::{StartOutcome, StopOutcome};
+use crate::recover;
+use crate::removal::Identity;
+use crate::traces;
+
+pub(crate) use halt::halt;
+
+/// The runtime state of a sandbox, if its first process lives.
+pub(crate) fn live_state(host: &Host, config: &SandboxConfig) -> Result<Option<RuntimeState>> {
+    Ok(host.store().state(&config.name)?.filter(|state| {
+        state.uuid == config.uuid && host.proc().runs(state.init_pid, state.init_start)
+    }))
+}
+
+/// Whether a sandbox runs, or is about to: by what its runner wrote and holds, and, where libvirt
+/// answers, by its domain.
+pub(crate) fn is_running(host: &Host, identity: &Identity) -> Result<bool> {
+    let store = host.store();
+    // a state that can't be read tells nothing of what runs
+    let state = store.state(&identity.name).ok().flatten();
+    let lives = state.is_some_and(|state| {
+        state.uuid == identity.uuid && host.proc().runs(state.init_pid, state.init_start)
+    });
+    if lives || store.is_run(&identity.name)? {
+        return Ok(true);
+    }
+    match host.hypervisor() {
+        Ok(libvirt) => Ok(libvirt.find(identity.uuid)?.is_some()),
+        // without libvirt nothing can be started; what its controller keeps alive has a state
+        Err(_) => Ok(false),
+    }
+}
+
+/// Starts a sandbox; returns when the service inside is active.
+///
+/// # Errors
+/// [`Error::StartFailed`] with the inner result and the last lines of the log where the service
+/// does not come up.
+pub fn start(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
+    recover::recover(host, control)?;
+    let config = traces::load(host, name)?;
+    let already = live_state(host, &config)?.is_some_and(|state| {
+        state.phase == Phase::Ready && host.proc().runs(state.waiter_pid, state.waiter_start)
+    });
+    if !already {
+        control.check()?;
+        match host.services()? {
+            Some(services) => start_unit(host, services, &config)?,
+            None => start_detached(host, &config, control)?,
+        }
+    }
+    Ok(StartOutcome {
+        name: name.clone(),
+        already,
+        address: config.network.map(|network| network.address),
+    })
+}
+
+fn start_unit(host: &Host, services: &dyn ServiceManager, config: &SandboxConfig) -> Result<()> {
+    let job = services.start(&config.host_unit)?;
+    if job.is_done() {
+        return Ok(());
+    }
+    Err(start_failed(
+        host,
+        config,
+        &format!("the job of {} ended with {job}", config.host_unit),
+    ))
+}
+
+fn start_detached(host: &Host, config: &SandboxConfig, control: &Control<'_>) -> Result<()> {
+    use crate::error::IoContext;
+    host.store().make_runtime(&config.name)?;
+    let socket = host.places().runtime(&config.name).join("started");
+    let started = detached::start(host.runner(), &config.name, &socket, &|| {
+        control.is_cancelled()
+    })
+    .at("run", host.runner())?;
+    match started {
+        detached::Started::Ready => Ok(()),
+        detached::Started::Cancelled => Err(Error::Cancelled),
+        detached::Started::Ended => Err(start_failed(host, config, "its runner ended")),
+    }
+}
+
+/// What the runner said last, or else what is known.
+fn start_failed(host: &Host, config: &SandboxConfig, otherwise: &str) -> Error {
+    let failure = host.store().failure(&config.name).ok().flatten();
+    let (message, log) = match failure {
+        Some(failure) => (failure.message, failure.log),
+        None => (otherwise.to_owned(), Vec::new()),
+    };
+    let shown = |text: &str| Sanitized::text(text).to_string();
+    Error::StartFailed {
+        name: config.name.clone(),
+        message: shown(&message),
+        log: log.iter().map(|line| shown(line)).collect(),
+    }
+}
+
+/// Stops a sandbox gracefully; returns when nothing of it runs.
+///
+/// # Errors
+/// Where it can't be stopped.
+pub fn stop(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StopOutcome> {
+    recover::recover(host, control)?;
+    let config = traces::load(host, name)?;
+    let identity = Identity::of(&config);
+    let already = !is_running(host, &identity)?;
+    let killed = if already {
+        reset_failed(host, &config)?;
+        false
+    } else {
+        halt(host, &identity, Some(&config), control)?
+    };
+    Ok(StopOutcome {
+        name: name.clone(),
+        already,
+        killed,
+    })
+}
+
+/// A unit that waits to be restarted (`Restart=`) is not running, and has to be stopped all the
+/// same.
+fn reset_failed(host: &Host, config: &SandboxConfig) -> Result<()> {
+    if let Some(services) = host.services()?
+        && matches!(
+            services.status(&config.host_unit)?.active,
+            InnerState::Activating | InnerState::Active | InnerState::Reloading
+        )
+    {
+        services.stop(&config.host_unit)?;
+    }
+    Ok(())
+}
+
+/// Stops a sandbox, if it runs, and starts it.
+///
+/// # Errors
+/// As [`stop`] and [`start`].
+pub fn restart(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
+    stop(host, name, control)?;
+    start(host, name, control)
+}

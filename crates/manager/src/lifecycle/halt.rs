@@ -1,0 +1,203 @@
+//! Taking a running sandbox down: by its host unit, by its waiter, or, where both are gone, by its
+//! first process; its domain is destroyed last of all.
+
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use vss_config::RuntimeState;
+use vss_enter::Container;
+use vss_model::sandbox::Timeouts;
+use vss_model::{InnerState, SandboxConfig};
+
+use crate::control::{Control, Notice};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::removal::Identity;
+
+/// What a waiter may need beyond the timeout of the service inside: to destroy the domain and to
+/// tidy up.
+const MARGIN: Duration = Duration::from_secs(30);
+/// How long a domain may take to be gone after it was destroyed.
+const GONE: Duration = Duration::from_secs(10);
+
+/// Stops a running sandbox and waits until it is gone; whether it had to be destroyed.
+pub(crate) fn halt(
+    host: &Host,
+    identity: &Identity,
+    config: Option<&SandboxConfig>,
+    control: &Control<'_>,
+) -> Result<bool> {
+    let stop = config.map_or(Timeouts::default().stop, |config| config.timeouts.stop);
+    stop_unit(host, identity)?;
+    let state = host
+        .store()
+        .state(&identity.name)?
+        .filter(|state| state.uuid == identity.uuid);
+    if let Some(state) = &state {
+        stop_waiter(host, identity, state, stop, control)?;
+    }
+    let killed = stop_orphan(host, identity, state.as_ref(), stop, control)?;
+    if host
+        .store()
+        .state(&identity.name)?
+        .is_some_and(|state| state.uuid == identity.uuid)
+    {
+        host.store().clear_state(&identity.name)?;
+    }
+    if killed {
+        control.notice(&Notice::Killed(identity.name.clone()));
+    }
+    Ok(killed)
+}
+
+fn stop_unit(host: &Host, identity: &Identity) -> Result<()> {
+    let (Some(services), Some(unit)) = (host.services()?, &identity.host_unit) else {
+        return Ok(());
+    };
+    let up = !matches!(
+        services.status(unit)?.active,
+        InnerState::Inactive | InnerState::Failed | InnerState::Unknown
+    );
+    if up {
+        services.stop(unit)?;
+    }
+    Ok(())
+}
+
+/// Asks the waiter to stop the container, as the host's systemd would, and waits for it to end.
+fn stop_waiter(
+    host: &Host,
+    identity: &Identity,
+    state: &RuntimeState,
+    stop: Option<u64>,
+    control: &Control<'_>,
+) -> Result<()> {
+    let Some(waiter) = open_process(host, state.waiter_pid, state.waiter_start)? else {
+        return Ok(());
+    };
+    match pidfd_send_signal(&waiter, Signal::TERM) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => {
+            return Err(failed(
+                identity,
+                &format!("its waiter can't be reached: {error}"),
+            ));
+        }
+    }
+    let deadline = stop.map(|seconds| Instant::now() + Duration::from_secs(seconds) + MARGIN);
+    wait_for_end(&waiter, deadline, control)
+        .map(drop)
+        .map_err(|error| match error {
+            Error::Cancelled => Error::Cancelled,
+            other => failed(identity, &other.to_string()),
+        })
+}
+
+/// A process by its pid and start time; `None` where it is gone.
+fn open_process(host: &Host, pid: u32, start: u64) -> Result<Option<OwnedFd>> {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    let Ok(fd) = pidfd_open(number, PidfdFlags::empty()) else {
+        return Ok(None);
+    };
+    // checked after it is held: the number can't be another's from here on
+    Ok(host.proc().runs(pid, start).then_some(fd))
+}
+
+/// Waits for a process to end; `false` where it has not by the deadline.
+fn wait_for_end(
+    process: &impl AsFd,
+    deadline: Option<Instant>,
+    control: &Control<'_>,
+) -> Result<bool> {
+    loop {
+        let pause = Duration::from_millis(200);
+        let left = deadline.map_or(pause, |d| d.saturating_duration_since(Instant::now()));
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(left.min(pause).subsec_nanos()),
+        };
+        let mut fds = [PollFd::new(process, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(ended) if ended > 0 => return Ok(true),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => {
+                return Err(Error::Io {
+                    action: "wait for the processes of",
+                    path: vss_model::AbsPath::root(),
+                    source: error.into(),
+                });
+            }
+        }
+        control.check()?;
+        if left.is_zero() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Stops a container that nobody waits for: its first process is told to shut down, and the domain
+/// is destroyed when that takes too long.
+fn stop_orphan(
+    host: &Host,
+    identity: &Identity,
+    state: Option<&RuntimeState>,
+    stop: Option<u64>,
+    control: &Control<'_>,
+) -> Result<bool> {
+    let Some((pid, start)) = first_process(host, identity, state)? else {
+        return Ok(false);
+    };
+    let deadline = stop.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    // gone meanwhile is what is wanted
+    if let Ok(container) = Container::open(pid, start) {
+        container.signal(vss_enter::Signal::POWER_OFF)?;
+        wait_for_end(&container.fd(), deadline, control)?;
+    }
+    // a container that reboots itself has a new first process by now
+    let libvirt = host.hypervisor()?;
+    if libvirt.find(identity.uuid)?.is_none() {
+        return Ok(false);
+    }
+    let killed = host.proc().runs(pid, start);
+    libvirt.destroy(identity.uuid)?;
+    let deadline = Instant::now() + GONE;
+    while libvirt.find(identity.uuid)?.is_some() {
+        if Instant::now() >= deadline {
+            return Err(failed(identity, "libvirt still has its domain"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(killed)
+}
+
+/// The first process of a container, by what its runner wrote, else by libvirt.
+fn first_process(
+    host: &Host,
+    identity: &Identity,
+    state: Option<&RuntimeState>,
+) -> Result<Option<(u32, u64)>> {
+    if let Some(state) = state
+        && host.proc().runs(state.init_pid, state.init_start)
+    {
+        return Ok(Some((state.init_pid, state.init_start)));
+    }
+    let Ok(libvirt) = host.hypervisor() else {
+        return Ok(None);
+    };
+    Ok(libvirt.find(identity.uuid)?.and_then(|domain| {
+        let start = host.proc().start_time(domain.init_pid)?;
+        Some((domain.init_pid, start))
+    }))
+}
+
+fn failed(identity: &Identity, message: &str) -> Error {
+    Error::StopFailed {
+        name: identity.name.clone(),
+        message: message.to_owned(),
+    }
+}

@@ -1,0 +1,66 @@
+//! Answers what the plan asks of the host, round by round, until it asks no more.
+//!
+//! Every question is answered once; the recorded [`Facts`] are all that the plan sees, and a
+//! recorded lot of them is a test case.
+
+mod containers;
+mod paths;
+mod units;
+
+use vss_plan::{Answer, CreateRequest, Facts, Progress, Query, Rules};
+
+use crate::error::Result;
+use crate::host::Host;
+
+/// Asks the plan what it needs to know and answers it from the host, until it knows enough. What
+/// is in `facts` already is not read again.
+pub(crate) fn read(
+    host: &Host,
+    request: &CreateRequest,
+    rules: &Rules,
+    facts: &mut Facts,
+) -> Result<()> {
+    while let Progress::Need(queries) = vss_plan::discover(request, rules, facts)? {
+        for query in queries {
+            let answer = answer(host, rules, &query)?;
+            facts.insert(query, answer);
+        }
+    }
+    Ok(())
+}
+
+fn answer(host: &Host, rules: &Rules, query: &Query) -> Result<Answer> {
+    Ok(match query {
+        Query::Host => Answer::Host(Box::new(containers::host(host)?)),
+        Query::Identity => Answer::Identity(uuid::Uuid::new_v4()),
+        Query::InUse => Answer::InUse(containers::in_use(host)?),
+        Query::Network(name) => Answer::Network(containers::network(host, name)?),
+        Query::Accounts => Answer::Accounts(paths::accounts(host)?),
+        Query::Unit(unit) => Answer::Unit(units::unit(host, unit)?.map(Box::new)),
+        Query::UnitNames => Answer::UnitNames(units::names(host)?),
+        Query::HostUnit(unit) => Answer::HostUnit(units::host_unit(host, unit)?),
+        Query::Owners(path) => Answer::Packages(host.packages()?.owners(path)?),
+        Query::OwnersBelow(path) => Answer::Packages(host.packages()?.owners_below(path)?),
+        Query::Package(name) => {
+            let package = host.packages()?.package(name)?.map(|mut package| {
+                package
+                    .files
+                    .retain(|file| vss_plan::facts::matters(&file.path));
+                Box::new(package)
+            });
+            Answer::Package(package)
+        }
+        Query::OfSource(source) => Answer::Packages(host.packages()?.of_source(source)?),
+        Query::Dependents(name) => Answer::Dependents(host.packages()?.dependents(name)?),
+        Query::Path(path) => Answer::Path(paths::path(host.tree()?, path)?),
+        Query::List(path) => Answer::List(paths::list(host.tree()?, path)?),
+        Query::Tree(path) => {
+            let watches = |path: &vss_model::AbsPath| rules.watches(path);
+            Answer::Tree(paths::tree(host.tree()?, path, &watches)?)
+        }
+        Query::Directories(path) => Answer::Directories(paths::directories(host.tree()?, path)?),
+        Query::Text(path) => Answer::Text(paths::text(host.tree()?, path)?),
+        Query::Mentions(path) => Answer::Mentions(paths::mentions(host.tree()?, path)?),
+        Query::Writers(path) => Answer::Writers(containers::writers(host, path)),
+    })
+}

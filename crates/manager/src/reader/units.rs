@@ -1,0 +1,167 @@
+//! Facts of units: as they are on disk, because another systemd than the host's will load them.
+
+use vss_model::{AbsPath, UnitName};
+use vss_plan::facts::{HostUnitFacts, NamedPath, PathKind, Setting, UnitFacts};
+use vss_unit::{LoadedUnit, SpecifierContext};
+
+use crate::enablement;
+use crate::error::{IoContext, Result};
+use crate::host::Host;
+
+/// As many links as the kernel follows (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+pub(super) fn unit(host: &Host, name: &UnitName) -> Result<Option<UnitFacts>> {
+    match vss_unit::load(host.root(), name)? {
+        Some(unit) => facts(host, &unit).map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn names(host: &Host) -> Result<Vec<UnitName>> {
+    Ok(vss_unit::names(host.root())?)
+}
+
+fn facts(host: &Host, unit: &LoadedUnit) -> Result<UnitFacts> {
+    let context = unit.context();
+    Ok(UnitFacts {
+        name: unit.name.clone(),
+        masked: unit.masked,
+        found: unit.fragment.clone(),
+        fragment: if unit.masked {
+            unit.fragment.clone()
+        } else {
+            resolve(host, &unit.fragment)?
+        },
+        drop_ins: unit.drop_ins.clone(),
+        settings: settings(unit, &context),
+        paths: vss_unit::paths_named(&unit.settings, &context)
+            .into_iter()
+            .filter_map(named_path)
+            .collect(),
+        wants: unit.wants.clone(),
+        requires: unit.requires.clone(),
+    })
+}
+
+/// Follows a path to the file that it is, within the host's root.
+fn resolve(host: &Host, path: &AbsPath) -> Result<AbsPath> {
+    let mut path = path.clone();
+    for _ in 0..MAX_LINKS {
+        match host.tree()?.metadata(path.as_path())? {
+            Some(found) if found.kind == vss_tree::Kind::Link => {
+                let target = host.tree()?.read_link(path.as_path())?;
+                match path.resolve_link(target) {
+                    Ok(next) => path = next,
+                    Err(_) => break,
+                }
+            }
+            _ => break,
+        }
+    }
+    Ok(path)
+}
+
+/// A value whose specifiers stand for facts that only the container will have stays as written.
+fn settings(unit: &LoadedUnit, context: &SpecifierContext) -> Vec<Setting> {
+    unit.settings
+        .entries()
+        .iter()
+        .map(|entry| Setting {
+            section: entry.section.clone(),
+            key: entry.key.clone(),
+            value: vss_unit::expand(&entry.value, context).unwrap_or_else(|_| entry.value.clone()),
+        })
+        .collect()
+}
+
+/// A pattern counts as the directory that it is in; a condition on one can't be foreseen.
+fn named_path(named: vss_unit::NamedPath) -> Option<NamedPath> {
+    let kind = kind(named.kind);
+    let path = if named.pattern {
+        if matches!(kind, PathKind::Condition | PathKind::Unwanted) {
+            return None;
+        }
+        directory_of_pattern(&named.path)
+    } else {
+        named.path
+    };
+    Some(NamedPath {
+        path,
+        directive: named.directive.trim_end_matches('=').to_owned(),
+        optional: named.optional || named.pattern,
+        kind,
+    })
+}
+
+fn directory_of_pattern(pattern: &AbsPath) -> AbsPath {
+    let wild = |path: &AbsPath| {
+        path.as_path()
+            .as_os_str()
+            .as_encoded_bytes()
+            .iter()
+            .any(|b| matches!(b, b'*' | b'?' | b'['))
+    };
+    pattern
+        .ancestors()
+        .find(|path| !wild(path))
+        .unwrap_or_else(AbsPath::root)
+}
+
+fn kind(kind: vss_unit::PathKind) -> PathKind {
+    use vss_unit::PathKind as Named;
+    match kind {
+        Named::Program | Named::Argument => PathKind::Exec,
+        Named::File | Named::Output | Named::Image | Named::Watched => PathKind::File,
+        Named::RuntimeDirectory | Named::PidFile => PathKind::Runtime,
+        Named::StateDirectory
+        | Named::CacheDirectory
+        | Named::LogsDirectory
+        | Named::ConfigurationDirectory => PathKind::Managed,
+        Named::WorkingDirectory
+        | Named::RootDirectory
+        | Named::Writable
+        | Named::ReadOnly
+        | Named::Inaccessible
+        | Named::BindSource
+        | Named::MountPoint
+        | Named::MountsFor => PathKind::Directory,
+        Named::Socket => PathKind::Socket,
+        Named::Condition { negated: true, .. } => PathKind::Unwanted,
+        Named::Condition { negated: false, .. } => PathKind::Condition,
+    }
+}
+
+pub(super) fn host_unit(host: &Host, name: &UnitName) -> Result<HostUnitFacts> {
+    let dir = host.unit_dir();
+    let template = match name.template() {
+        Some(template) => vss_unit::find_file(host.root(), &template)?,
+        None => None,
+    };
+    Ok(HostUnitFacts {
+        file: vss_unit::find_file(host.root(), name)?,
+        template,
+        enabled: enablement::links(&dir, name)
+            .at("list", &dir)?
+            .iter()
+            .map(|link| host.shown(link))
+            .collect(),
+        active: match host.services()? {
+            Some(services) => services.status(name)?.active.is_up(),
+            None => false,
+        },
+        drop_ins: vss_unit::drop_ins(host.root(), name)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stands_for_its_directory() {
+        let of = |p: &str| directory_of_pattern(&p.parse().unwrap()).to_string();
+        assert_eq!(of("/etc/default/x*.conf"), "/etc/default");
+        assert_eq!(of("/etc/*/x"), "/etc");
+    }
+}

@@ -1,0 +1,103 @@
+//! What of a sandbox is on the host, whether or not all of it is.
+
+use vss_config::Error as StoreError;
+use vss_model::{AbsPath, SandboxConfig, SandboxName, Uuid};
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::host_unit;
+use crate::removal::Identity;
+
+/// The config of a sandbox.
+pub(crate) fn load(host: &Host, name: &SandboxName) -> Result<SandboxConfig> {
+    match host.store().load(name) {
+        Err(StoreError::NoSandbox { nearest, .. }) => Err(Error::NoSandbox {
+            name: name.clone(),
+            near: nearest,
+        }),
+        other => Ok(other?),
+    }
+}
+
+/// Refuses a name that a sandbox has, or a trace of one.
+pub(crate) fn refuse_taken(host: &Host, name: &SandboxName) -> Result<()> {
+    let (store, places) = (host.store(), host.places());
+    let taken = if store.exists(name) {
+        Some(places.config(name))
+    } else {
+        [places.manifest(name), places.content(name)]
+            .into_iter()
+            .find(|path| path.symlink_metadata().is_ok())
+    };
+    match taken {
+        None => Ok(()),
+        Some(path) => Err(Error::NameTaken {
+            name: name.clone(),
+            by: format!("{} exists", host.shown(&path)),
+        }),
+    }
+}
+
+/// What identifies a sandbox, from whatever of it is left.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Its names and places; the nil UUID where none is to be found.
+    pub(crate) identity: Identity,
+    /// Its config, where it can be read.
+    pub(crate) config: Option<SandboxConfig>,
+}
+
+/// Looks for a sandbox; `None` where there is no trace of it.
+pub(crate) fn find(host: &Host, name: &SandboxName) -> Result<Option<Found>> {
+    let is_broken = match host.store().load(name) {
+        Ok(config) => {
+            return Ok(Some(Found {
+                identity: Identity::of(&config),
+                config: Some(config),
+            }));
+        }
+        Err(StoreError::NoSandbox { .. }) => false,
+        Err(_) => true,
+    };
+    let content = host.shown(&host.places().content(name));
+    let uuid = uuid_of_traces(host, name, &content)?;
+    if uuid.is_none() && !is_broken {
+        return Ok(None);
+    }
+    let uuid = uuid.unwrap_or_default();
+    Ok(Some(Found {
+        identity: Identity {
+            name: name.clone(),
+            uuid,
+            content,
+            host_unit: host_unit::find(&host.unit_dir(), name, uuid)?,
+        },
+        config: None,
+    }))
+}
+
+/// The UUID of a sandbox whose config is lost or can't be read.
+fn uuid_of_traces(host: &Host, name: &SandboxName, content: &AbsPath) -> Result<Option<Uuid>> {
+    let store = host.store();
+    // a trace that can't be read tells nothing, and the next one may
+    if let Ok(Some(uuid)) = store.uuid_of(name) {
+        return Ok(Some(uuid));
+    }
+    if let Ok(Some(manifest)) = store.manifest_load(name) {
+        return Ok(Some(manifest.uuid));
+    }
+    if let Ok(Some(state)) = store.state(name) {
+        return Ok(Some(state.uuid));
+    }
+    if let Ok(in_use) = store.in_use() {
+        let labels = in_use.labels.iter().map(|r| (&r.name, r.uuid));
+        let addresses = in_use.addresses.iter().map(|r| (&r.name, r.uuid));
+        if let Some((_, uuid)) = labels.chain(addresses).find(|(of, _)| *of == name) {
+            return Ok(Some(uuid));
+        }
+    }
+    if let Ok(tree) = vss_tree::Root::open(&host.path(content)) {
+        return Ok(tree.mark()?);
+    }
+    Ok(None)
+}

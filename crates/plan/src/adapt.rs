@@ -1,0 +1,176 @@
+//! What a unit says that its confinement can't do, and what is done instead.
+//!
+//! `reduced` has no CAP_SYS_ADMIN, so no mount namespace can be made inside. systemd leaves out
+//! the hardening that depends on one, except where a unit would then see other files than it is
+//! meant to: there it fails with 226/NAMESPACE. Such a setting is set aside by a drop-in, with a
+//! warning, where the unit can do without: the container has nothing to be hidden from it.
+
+use vss_model::{Confinement, UnitName};
+
+use crate::facts::UnitFacts;
+use crate::outcome::Warning;
+
+/// Settings that can be set aside, and what that comes to.
+const SET_ASIDE: [(&str, &str); 4] = [
+    (
+        "BindPaths",
+        "the paths are not there under their other names",
+    ),
+    (
+        "BindReadOnlyPaths",
+        "the paths are not there under their other names",
+    ),
+    ("TemporaryFileSystem", "what it hides is seen"),
+    ("LogNamespace", "it logs with the container"),
+];
+/// Settings without which the unit would be another.
+const FATAL: [&str; 5] = [
+    "RootDirectory",
+    "RootImage",
+    "MountImages",
+    "ExtensionImages",
+    "ExtensionDirectories",
+];
+/// What `DynamicUser=` implies and needs no mounts (systemd.exec(5)).
+const OF_DYNAMIC_USER: [(&str, &str); 4] = [
+    ("DynamicUser", "no"),
+    ("NoNewPrivileges", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("RemoveIPC", "yes"),
+];
+
+/// What is made of a unit under its confinement.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Adaptation {
+    /// Assignments of the drop-in's `[Service]`.
+    pub(crate) service: Vec<(String, String)>,
+    /// A user to be made in place of a dynamic one.
+    pub(crate) user: Option<String>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// What has to be changed of a unit, under `reduced`; nothing under `none`.
+pub(crate) fn adapt(unit: &UnitFacts, confinement: Confinement) -> Adaptation {
+    let mut out = Adaptation::default();
+    if confinement != Confinement::Reduced || unit.name.suffix() != "service" {
+        return out;
+    }
+    for (key, effect) in SET_ASIDE {
+        if let Some(value) = unit.last(key) {
+            out.service.push((key.to_owned(), String::new()));
+            out.warn(
+                &unit.name,
+                key,
+                value,
+                &format!("set aside under reduced: {effect}"),
+            );
+        }
+    }
+    for key in FATAL {
+        if let Some(value) = unit.last(key) {
+            let effect = "it fails with 226/NAMESPACE under reduced, which has no CAP_SYS_ADMIN";
+            out.warn(&unit.name, key, value, effect);
+        }
+    }
+    if let Some(value) = unit
+        .last("DynamicUser")
+        .filter(|v| matches!(*v, "yes" | "true" | "1" | "on"))
+    {
+        let user = unit
+            .last("User")
+            .map_or_else(|| user_of(&unit.name), str::to_owned);
+        let fixed = OF_DYNAMIC_USER
+            .iter()
+            .map(|&(k, v)| (k.to_owned(), v.to_owned()));
+        out.service.extend(fixed);
+        out.service.push(("User".to_owned(), user.clone()));
+        out.warn(
+            &unit.name,
+            "DynamicUser",
+            value,
+            &format!("set aside under reduced: it runs as the user {user}, made in the container"),
+        );
+        out.user = Some(user);
+    }
+    out
+}
+
+impl Adaptation {
+    fn warn(&mut self, unit: &UnitName, key: &str, value: &str, effect: &str) {
+        self.warnings.push(Warning::Confined {
+            unit: unit.clone(),
+            setting: format!("{key}={value}"),
+            effect: effect.to_owned(),
+        });
+    }
+}
+
+/// A user name after a unit, as systemd makes one for a dynamic user: of allowed characters, at
+/// most 31.
+fn user_of(unit: &UnitName) -> String {
+    let mut name: String = unit
+        .prefix()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
+        .take(31)
+        .collect();
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        name.insert(0, '_');
+        name.truncate(31);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Setting;
+
+    fn unit(settings: &[(&str, &str)]) -> UnitFacts {
+        let setting = |&(key, value): &(&str, &str)| Setting {
+            section: "Service".to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        UnitFacts {
+            name: "9x.y@i.service".parse().unwrap(),
+            masked: false,
+            found: "/usr/lib/systemd/system/x.service".parse().unwrap(),
+            fragment: "/usr/lib/systemd/system/x.service".parse().unwrap(),
+            drop_ins: Vec::new(),
+            settings: settings.iter().map(setting).collect(),
+            paths: Vec::new(),
+            wants: Vec::new(),
+            requires: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_would_fail_is_set_aside_and_said() {
+        let service = unit(&[
+            ("DynamicUser", "yes"),
+            ("BindPaths", "/a:/b"),
+            ("RootImage", "/i"),
+        ]);
+        let adapted = adapt(&service, Confinement::Reduced);
+        assert_eq!(adapted.user.as_deref(), Some("_9x_y"));
+        assert!(
+            adapted
+                .service
+                .contains(&("BindPaths".to_owned(), String::new()))
+        );
+        assert!(
+            adapted
+                .service
+                .contains(&("DynamicUser".to_owned(), "no".to_owned()))
+        );
+        assert_eq!(adapted.warnings.len(), 3);
+        assert_eq!(adapt(&service, Confinement::None), Adaptation::default());
+    }
+}
