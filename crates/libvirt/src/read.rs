@@ -50,7 +50,7 @@ pub(crate) fn console(domain: &Document<'_>) -> Option<PathBuf> {
     let tty = console
         .attribute("tty")
         .or_else(|| child(console, "source")?.attribute("path"))?;
-    Some(PathBuf::from(tty))
+    tty.starts_with("/dev/pts/").then(|| PathBuf::from(tty))
 }
 
 /// What a domain uses of a network.

@@ -168,7 +168,7 @@ impl Apply<'_> {
         {
             result = result.and(removal::remove(self.host, &self.identity, part));
         }
-        result
+        result.and_then(|()| removal::settle(self.host, &self.identity))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A container's own directory, from outside: told by its mark, set aside before it is deleted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vss_model::{AbsPath, SandboxName, Uuid};
 use vss_tree::{Attributes, Root};
@@ -35,6 +35,20 @@ pub(crate) const TOP: Attributes = Attributes {
     gid: 0,
 };
 
+/// Whether a directory has content of any sandbox in it.
+pub(crate) fn holds_any(parent: &Path) -> Result<bool> {
+    if !parent.is_dir() {
+        return Ok(false);
+    }
+    let parent = Root::open(parent)?;
+    for (name, metadata) in parent.list("/".as_ref())? {
+        if metadata.is_directory() && !matches!(parent.sub(name.as_ref())?.mark(), Ok(None)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl Content {
     /// The content of a sandbox in a directory of the host; `host_path` is where that is for the
     /// system.
@@ -42,7 +56,7 @@ impl Content {
         name: &SandboxName,
         uuid: Uuid,
         path: &AbsPath,
-        host_parent: &std::path::Path,
+        host_parent: &Path,
     ) -> Result<Self> {
         let parent = if host_parent.is_dir() {
             Some(Root::open(host_parent)?)
@@ -109,7 +123,7 @@ impl Content {
         self.ownership_of(parent, &self.final_name())
     }
 
-    fn ownership_of(&self, parent: &Root, name: &std::path::Path) -> Result<Ownership> {
+    fn ownership_of(&self, parent: &Root, name: &Path) -> Result<Ownership> {
         match parent.metadata(name)? {
             None => Ok(Ownership::Absent),
             Some(found) if !found.is_directory() => Ok(Ownership::Foreign),
@@ -140,7 +154,7 @@ impl Content {
 
     /// Removes a directory whose name carries the UUID. One without a mark is one that was just
     /// made, and goes only if it is empty.
-    fn remove_leftover(&self, parent: &Root, name: &std::path::Path) -> Result<()> {
+    fn remove_leftover(&self, parent: &Root, name: &Path) -> Result<()> {
         match self.ownership_of(parent, name)? {
             Ownership::Absent => {}
             Ownership::Ours => {

@@ -69,12 +69,13 @@ pub fn create(
     control: &Control<'_>,
 ) -> Result<CreateOutcome> {
     recover::recover(host, control)?;
-    let mut outcome = {
-        let _lock = recover::lock(host, &request.name, control)?;
-        recover::recover_locked(host, &request.name, control)?;
-        traces::refuse_taken(host, &request.name)?;
-        make(host, request, options, control)?
-    };
+    let lock = recover::lock(host, &request.name, control)?;
+    let made = recover::recover_locked(host, &request.name, control)
+        .and_then(|_| traces::refuse_taken(host, &request.name))
+        .and_then(|()| make(host, request, options, control));
+    let tidied = host.store().tidy(lock);
+    let mut outcome = made?;
+    tidied?;
     if options.now {
         lifecycle::start(host, &request.name, control)?;
         outcome.started = true;
@@ -93,6 +94,8 @@ fn make(
     for _ in 0..ROUNDS {
         let plan = plan_from(host, request, &rules, &mut facts)?;
         control.check()?;
+        host.labeller().check(&plan.config.label)?;
+        host.labeller().check(&plan.config.file_label)?;
         if options.enable && host.services()?.is_none() {
             return Err(Error::NoSystemd {
                 unit: plan.config.host_unit,

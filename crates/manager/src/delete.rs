@@ -1,6 +1,6 @@
 //! `delete`: all that carries the sandbox's UUID goes, and nothing else.
 
-use vss_model::{SandboxName, Sanitized};
+use vss_model::{NetworkChoice, SandboxConfig, SandboxName, Sanitized};
 
 use crate::content::Ownership;
 use crate::control::Control;
@@ -60,10 +60,33 @@ pub fn delete(
         .run_lock(name)?
         .ok_or_else(|| Error::Running(name.clone()))?;
     control.check()?;
-    remove(host, &found, options)?;
+    remove(host, &found.identity, options)?;
     run_lock.discard()?;
+    release_network(host, found.config.as_ref())?;
     host.store().tidy(lock)?;
     Ok(outcome)
+}
+
+/// Takes the project's own network away with the last sandbox on it.
+fn release_network(host: &Host, config: Option<&SandboxConfig>) -> Result<()> {
+    let is_own = |config: &SandboxConfig| {
+        let network = config.network.as_ref();
+        network.is_some_and(|network| network.network == NetworkChoice::OWN)
+    };
+    if !config.is_none_or(is_own) {
+        return Ok(());
+    }
+    // reservations and not configs: a sandbox that is just being made has one
+    let reserved = host.store().in_use()?.addresses;
+    let mut networks = reserved.iter().map(|address| address.network.as_str());
+    if networks.any(|network| network == NetworkChoice::OWN) {
+        return Ok(());
+    }
+    match host.networks() {
+        Ok(networks) => Ok(networks.release().map(drop)?),
+        // without libvirt there is no network either
+        Err(_) => Ok(()),
+    }
 }
 
 fn nothing_left(name: &SandboxName) -> DeleteOutcome {
@@ -87,8 +110,7 @@ fn find(host: &Host, name: &SandboxName) -> Result<Found> {
     }
 }
 
-fn remove(host: &Host, found: &Found, options: &DeleteOptions) -> Result<()> {
-    let identity = &found.identity;
+fn remove(host: &Host, identity: &Identity, options: &DeleteOptions) -> Result<()> {
     let mut journal = journal::begin(host, Verb::Delete, identity)?;
     if options.keep_content {
         journal.record(&Step::KeepContent)?;
@@ -97,13 +119,14 @@ fn remove(host: &Host, found: &Found, options: &DeleteOptions) -> Result<()> {
         journal.record(&Step::Begin { part })?;
         removal::remove(host, identity, part)?;
     }
-    if options.force && is_unmarked(found) {
+    if options.force && is_unmarked(host, identity) {
         let path = host.places().config(&identity.name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             other => other.at("remove", &path)?,
         }
     }
+    removal::settle(host, identity)?;
     Ok(journal.finish()?)
 }
 
@@ -114,9 +137,12 @@ fn parts(options: &DeleteOptions) -> impl Iterator<Item = Part> {
         .filter(move |part| !(keep_content && *part == Part::Content))
 }
 
-/// Whether a file stands at the config's place that tells no UUID.
-fn is_unmarked(found: &Found) -> bool {
-    found.problem.is_some() && found.identity.uuid.is_nil()
+/// Whether a file stands at the config's place that doesn't carry the sandbox's UUID.
+fn is_unmarked(host: &Host, identity: &Identity) -> bool {
+    let store = host.store();
+    // one that can't be read for whatever reason tells no UUID either
+    store.exists(&identity.name)
+        && store.uuid_of(&identity.name).ok().flatten() != Some(identity.uuid)
 }
 
 /// What is there of a sandbox, what of it would go and what would stay.
@@ -137,7 +163,7 @@ fn survey(host: &Host, found: &Found, options: &DeleteOptions) -> Result<DeleteO
     }
     survey.unit()?;
     survey.content(options)?;
-    survey.stored(found, options)?;
+    survey.stored(options)?;
     Ok(DeleteOutcome {
         name: identity.name.clone(),
         uuid: Some(identity.uuid).filter(|uuid| !uuid.is_nil()),
@@ -212,7 +238,7 @@ impl Survey<'_> {
         Ok(())
     }
 
-    fn stored(&mut self, found: &Found, options: &DeleteOptions) -> Result<()> {
+    fn stored(&mut self, options: &DeleteOptions) -> Result<()> {
         let (host, name) = (self.host, &self.identity.name);
         self.goes_if_there(Part::Manifest, &host.places().memory(name));
         let in_use = host.store().in_use()?;
@@ -234,8 +260,11 @@ impl Survey<'_> {
         }
         self.goes_if_there(Part::Runtime, &host.places().runtime(name));
         let config = host.places().config(name);
-        if is_unmarked(found) && !options.force {
-            self.stays(&config, "it carries no UUID; --force removes it");
+        if is_unmarked(host, self.identity) && !options.force {
+            self.stays(
+                &config,
+                "it does not carry the sandbox's UUID; --force removes it",
+            );
         } else {
             self.goes_if_there(Part::Config, &config);
         }

@@ -69,13 +69,31 @@ impl Host {
             runner: PathBuf::from(RUNNER),
             proc: Proc::host(),
             packages: Lazy::new(move || Ok(vss_package::open_host(&packages_root)?)),
-            labeller: Box::new(HostLabeller::new()),
+            labeller: Box::new(HostLabeller),
             virtualization: Lazy::new(move || {
                 Ok(Box::new(Libvirt::open(&uri)?) as Box<dyn Virtualization>)
             }),
             services,
             root,
         })
+    }
+
+    /// A host below a directory, with these in place of its daemons.
+    #[cfg(test)]
+    pub(crate) fn with_seams(root: &Path, seams: Seams) -> Self {
+        let root = root.to_owned();
+        let (packages_root, tree_root) = (root.clone(), root.clone());
+        Self {
+            tree: Lazy::new(move || Ok(Box::new(Root::open(&tree_root)?))),
+            store: Store::open(Places::under(&root)),
+            runner: seams.runner,
+            proc: Proc::host(),
+            packages: Lazy::new(move || Ok(vss_package::open_host(&packages_root)?)),
+            labeller: seams.labeller,
+            virtualization: Lazy::opened(seams.virtualization),
+            services: seams.services.map(Lazy::opened),
+            root,
+        }
     }
 
     /// A path of the host as it has to be given to the system.
@@ -162,6 +180,15 @@ impl Host {
     }
 }
 
+/// What a test puts in place of daemons.
+#[cfg(test)]
+pub(crate) struct Seams {
+    pub(crate) labeller: Box<dyn Labeller>,
+    pub(crate) virtualization: Box<dyn Virtualization>,
+    pub(crate) services: Option<Box<dyn ServiceManager>>,
+    pub(crate) runner: PathBuf,
+}
+
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
@@ -181,6 +208,14 @@ impl<T: ?Sized> Lazy<T> {
         Self {
             opened: OnceCell::new(),
             open: Box::new(open),
+        }
+    }
+
+    #[cfg(test)]
+    fn opened(thing: Box<T>) -> Self {
+        Self {
+            opened: OnceCell::from(thing),
+            open: Box::new(|| Err(crate::Error::Cancelled)),
         }
     }
 

@@ -41,6 +41,10 @@ mod reader;
 pub mod recover;
 mod removal;
 mod rules;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod traces;
 
 pub use control::{Control, Notice, Observer, Quiet};

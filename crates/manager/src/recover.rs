@@ -79,5 +79,6 @@ fn finish(host: &Host, unfinished: Unfinished) -> Result<()> {
             removal::remove(host, &unfinished.identity, part)?;
         }
     }
+    removal::settle(host, &unfinished.identity)?;
     Ok(unfinished.journal.finish()?)
 }

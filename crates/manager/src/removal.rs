@@ -7,7 +7,7 @@
 
 use vss_model::{AbsPath, SandboxConfig, SandboxName, UnitName, Uuid};
 
-use crate::content::{Content, Ownership};
+use crate::content::{self, Content, Ownership};
 use crate::enablement;
 use crate::error::{IoContext, Result};
 use crate::host::Host;
@@ -79,7 +79,7 @@ pub(crate) fn remove(host: &Host, identity: &Identity, part: Part) -> Result<()>
     match part {
         Part::Enablement => disable(host, identity),
         Part::Unit => remove_unit(host, identity),
-        Part::Content => remove_content(host, identity),
+        Part::Content => identity.content_on(host)?.remove(),
         Part::Manifest => ours(host.store().manifest_remove(name, uuid)),
         Part::Reservation => Ok(host.store().release(uuid).map(drop)?),
         Part::Runtime => Ok(host.store().clear_runtime(name)?),
@@ -97,9 +97,14 @@ fn ours(removed: vss_config::Result<bool>) -> Result<()> {
     }
 }
 
-fn remove_content(host: &Host, identity: &Identity) -> Result<()> {
-    identity.content_on(host)?.remove()?;
+/// After the last part: gives the directory that the content was in back as it was, unless
+/// there is content of any sandbox in it, kept by `--keep-content` perhaps, which its mode
+/// protects.
+pub(crate) fn settle(host: &Host, identity: &Identity) -> Result<()> {
     let parent = host.path(&identity.content_parent());
+    if content::holds_any(&parent)? {
+        return Ok(());
+    }
     Ok(host.store().tidy_content_parent(&parent)?)
 }
 

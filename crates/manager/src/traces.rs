@@ -45,26 +45,23 @@ pub(crate) struct Found {
     pub(crate) identity: Identity,
     /// Its config, where it can be read.
     pub(crate) config: Option<SandboxConfig>,
-    /// Why the config can't be read.
-    pub(crate) problem: Option<Error>,
 }
 
 /// Looks for a sandbox; `None` where there is no trace of it.
 pub(crate) fn find(host: &Host, name: &SandboxName) -> Result<Option<Found>> {
-    let problem = match host.store().load(name) {
+    let is_broken = match host.store().load(name) {
         Ok(config) => {
             return Ok(Some(Found {
                 identity: Identity::of(&config),
                 config: Some(config),
-                problem: None,
             }));
         }
-        Err(StoreError::NoSandbox { .. }) => None,
-        Err(error) => Some(Error::from(error)),
+        Err(StoreError::NoSandbox { .. }) => false,
+        Err(_) => true,
     };
     let content = host.shown(&host.places().content(name));
     let uuid = uuid_of_traces(host, name, &content)?;
-    if uuid.is_none() && problem.is_none() {
+    if uuid.is_none() && !is_broken {
         return Ok(None);
     }
     let uuid = uuid.unwrap_or_default();
@@ -76,7 +73,6 @@ pub(crate) fn find(host: &Host, name: &SandboxName) -> Result<Option<Found>> {
             host_unit: host_unit::find(&host.unit_dir(), name, uuid)?,
         },
         config: None,
-        problem,
     }))
 }
 

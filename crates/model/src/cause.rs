@@ -46,6 +46,11 @@ pub enum Cause {
         /// The packages that own it.
         owners: Vec<PackageName>,
     },
+    /// No package lists it, and it bears a name of the service.
+    Namesake {
+        /// The name.
+        name: String,
+    },
     /// A link in what was taken leads here.
     Link {
         /// The link.
@@ -112,6 +117,9 @@ impl fmt::Display for Cause {
                     write!(f, "{}{owner}", if n == 0 { "" } else { ", " })?;
                 }
                 Ok(())
+            }
+            Self::Namesake { name } => {
+                write!(f, "no package lists it, and the service is called {name}")
             }
             Self::Link { from } => write!(f, "{from} links to it"),
             Self::NamedIn { file } => write!(f, "named in {file}"),

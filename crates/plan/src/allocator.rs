@@ -77,16 +77,14 @@ fn hash(parts: &[&str]) -> u64 {
 }
 
 /// The pair of that number, in the order c0,c1 · c0,c2 · … · c1022,c1023.
-fn pair(mut number: u32) -> Option<CategorySet> {
-    for low in 0..Category::COUNT - 1 {
-        let row = u32::from(Category::COUNT - 1 - low);
-        if number < row {
-            let high = low + 1 + u16::try_from(number).ok()?;
-            return CategorySet::pair(Category::new(low)?, Category::new(high)?);
-        }
-        number -= row;
-    }
-    None
+fn pair(number: u32) -> Option<CategorySet> {
+    // counted from the end, rows have 1, 2, 3, … pairs: a triangular number is found by a root
+    let from_end = u64::from(PAIRS.checked_sub(1)?.checked_sub(number)?);
+    let row = ((8 * from_end + 1).isqrt() - 1) / 2;
+    let low = u64::from(Category::COUNT) - 2 - row;
+    let high = u64::from(Category::COUNT) - 1 - (from_end - row * (row + 1) / 2);
+    let category = |n: u64| u16::try_from(n).ok().and_then(Category::new);
+    CategorySet::pair(category(low)?, category(high)?)
 }
 
 /// The sets of a held level that a new label must keep clear of. A level without categories, or

@@ -3,7 +3,8 @@
 use vss_model::sandbox::Timeouts;
 use vss_model::unit_file::escape_specifiers;
 use vss_model::{
-    AbsPath, DomainSpec, Filesystem, Interface, SandboxConfig, SandboxName, UnitFile, UnitName,
+    AbsPath, DomainSpec, Filesystem, Interface, NetworkChoice, SandboxConfig, SandboxName,
+    UnitFile, UnitName,
 };
 
 use crate::facts::UnitFacts;
@@ -94,7 +95,7 @@ fn interface(network: &vss_model::NetworkConfig) -> Interface {
         prefix: network.prefix,
         gateway: network.gateway,
         device: "eth0".to_owned(),
-        isolated: true,
+        isolated: network.network == NetworkChoice::OWN,
     }
 }
 
@@ -122,7 +123,7 @@ pub fn host_unit(config: &SandboxConfig) -> UnitFile {
     let name = config.name.as_str();
     let units: Vec<&str> = config.units.iter().map(UnitName::as_str).collect();
     let units = escape_specifiers(&units.join(" "));
-    let daemons = "libvirtd.service virtlxcd.service virtnetworkd.service virtlogd.service";
+    let daemons = "libvirtd.service virtlxcd.service virtnetworkd.service virtlogd.service virt-guest-shutdown.target";
     let uuid = config.uuid.to_string();
     let margin = |limit: Option<u64>| match limit {
         Some(seconds) => seconds.saturating_add(MARGIN).to_string(),
@@ -142,10 +143,7 @@ pub fn host_unit(config: &SandboxConfig) -> UnitFile {
             ),
             ("Documentation", "man:virt-sandbox-service(1)"),
             ("Wants", daemons),
-            (
-                "After",
-                &format!("{daemons} network.target virt-guest-shutdown.target"),
-            ),
+            ("After", &format!("{daemons} network.target")),
             ("RequiresMountsFor", &unit_path(&config.content)),
             ("ReloadPropagatedFrom", &units),
         ],

@@ -285,7 +285,7 @@ impl Scope<'_, '_> {
                 format!("/etc/sysconfig/{name}"),
             ] {
                 if let Ok(path) = candidate.parse::<AbsPath>() {
-                    self.unlisted_path(draft, &path);
+                    self.unlisted_path(draft, &path, name);
                 }
             }
         }
@@ -302,7 +302,7 @@ impl Scope<'_, '_> {
                     continue;
                 }
                 if names.contains(&entry.name) {
-                    self.unlisted_path(draft, &path);
+                    self.unlisted_path(draft, &path, &entry.name);
                 } else if let Some(PathFacts::Directory { uid, .. }) = self.ask.path(&path)
                     && let Some(cause) = users.get(uid)
                     && self.is_unowned(&path)
@@ -313,19 +313,13 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath) {
+    fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath, name: &str) {
         if draft.in_tree(path) || draft.has_from(Source::Unit, path) || self.is_missing(path) {
             return;
         }
         if self.is_unowned(path) {
-            let directory = path.clone();
-            let owners = self.packages.seeds.iter().take(1).cloned().collect();
-            self.claim(
-                draft,
-                Source::Package,
-                path,
-                &Cause::WholeDirectory { directory, owners },
-            );
+            let name = name.to_owned();
+            self.claim(draft, Source::Package, path, &Cause::Namesake { name });
         }
     }
 

@@ -20,6 +20,7 @@
 )]
 
 pub mod client;
+pub mod fixture;
 pub mod snapshot;
 
 use std::ffi::OsStr;

@@ -1,11 +1,10 @@
 //! Labels a container's tree, by handle, before anything of the container has run.
 
-use std::collections::HashMap;
-
 use rustix::fd::AsFd;
-use vss_model::SecurityContext;
-use vss_selinux::Mode;
-use vss_tree::{Kind, Root};
+use rustix::io::Errno;
+use vss_model::{AbsPath, SecurityContext};
+use vss_selinux::{LinkCensus, Mode, NodeLinks};
+use vss_tree::{Metadata, Root};
 
 use crate::control::Control;
 use crate::error::{Error, Result};
@@ -16,7 +15,7 @@ use crate::host::Host;
 ///
 /// A file with names outside the tree is refused, because the label would change what others see
 /// (A04); a tree that was just copied has none.
-pub(crate) fn label(
+pub(super) fn label(
     host: &Host,
     root: &Root,
     context: &SecurityContext,
@@ -24,37 +23,41 @@ pub(crate) fn label(
 ) -> Result<()> {
     let labeller = host.labeller();
     if let Err(error) = labeller.set(root.as_fd(), context) {
-        return if labeller.mode() == Mode::Disabled {
-            Ok(())
-        } else {
-            Err(error.into())
-        };
+        let optional = labeller.mode() == Mode::Disabled && is_unsupported(&error);
+        return if optional { Ok(()) } else { Err(error.into()) };
     }
-    let names = names_of_shared_files(root)?;
-    root.walk("/".as_ref(), &mut |node| -> Result<()> {
-        control.check()?;
-        let metadata = node.metadata;
-        if metadata.kind == Kind::File && metadata.nlink > 1 {
-            let inside = names.get(&(metadata.dev, metadata.ino));
-            if inside.copied().unwrap_or(0) < metadata.nlink {
-                return Err(Error::LinkedOutside(node.path.clone()));
-            }
-        }
-        labeller.set(node.fd, context)?;
+    let mut census = LinkCensus::default();
+    root.walk(top().as_path(), &mut |node| -> Result<()> {
+        census.count(&links(node.metadata));
         Ok(())
+    })?;
+    root.walk(top().as_path(), &mut |node| {
+        control.check()?;
+        if !census.may_label(&links(node.metadata)) {
+            return Err(Error::LinkedOutside(node.path.clone()));
+        }
+        Ok(labeller.set(node.fd, context)?)
     })
 }
 
-/// How many names of each file with several are in the tree, by device and inode number.
-fn names_of_shared_files(root: &Root) -> Result<HashMap<(u64, u64), u32>> {
-    let mut names = HashMap::new();
-    root.walk("/".as_ref(), &mut |node| -> Result<()> {
-        if node.metadata.kind == Kind::File && node.metadata.nlink > 1 {
-            *names
-                .entry((node.metadata.dev, node.metadata.ino))
-                .or_insert(0) += 1;
+fn top() -> AbsPath {
+    AbsPath::root()
+}
+
+fn links(metadata: &Metadata) -> NodeLinks {
+    NodeLinks {
+        dev: metadata.dev,
+        ino: metadata.ino,
+        nlink: metadata.nlink,
+        is_directory: metadata.is_directory(),
+    }
+}
+
+fn is_unsupported(error: &vss_selinux::Error) -> bool {
+    match error {
+        vss_selinux::Error::Label { source, .. } => {
+            source.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error())
         }
-        Ok(())
-    })?;
-    Ok(names)
+        _ => false,
+    }
 }

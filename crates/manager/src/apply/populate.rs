@@ -145,16 +145,13 @@ impl Maker<'_> {
         }
         self.parents(path)?;
         let on_host = self.source.metadata(path.as_path())?;
-        match on_host.map(|found| found.kind) {
-            Some(Kind::File) => {
-                self.root
-                    .make_file(path.as_path(), b"", attributes(0o644, 0, 0))?
-            }
-            _ => self
-                .root
-                .make_dir(path.as_path(), attributes(0o755, 0, 0))?,
+        if on_host.is_some_and(|found| found.kind == Kind::File) {
+            let empty = attributes(0o644, 0, 0);
+            Ok(self.root.make_file(path.as_path(), b"", empty)?)
+        } else {
+            let plain = attributes(0o755, 0, 0);
+            Ok(self.root.make_dir(path.as_path(), plain)?)
         }
-        Ok(())
     }
 
     fn parents(&self, path: &AbsPath) -> Result<()> {

@@ -142,13 +142,12 @@ impl Drop for Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn runner(script: &str) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let runner = dir.path().join("runner");
-        std::fs::write(&runner, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&runner, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::testing::script(&runner, script);
         (dir, runner)
     }
 
@@ -163,16 +162,19 @@ mod tests {
         let (dir, runner) = runner("touch \"$0.started\"; exec sleep 5");
         let socket = dir.path().join("socket");
         let (name, marker) = ("web1".parse().unwrap(), dir.path().join("runner.started"));
+        let failed = AtomicBool::new(false);
         let started = std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !marker.exists() {
-                    std::thread::yield_now();
+                while !marker.exists() && !failed.load(Ordering::SeqCst) {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
                 }
                 let ours = UnixDatagram::unbound().unwrap();
                 ours.send_to(b"STATUS=nearly", &socket).unwrap();
                 ours.send_to(b"STATUS=up\nREADY=1\n", &socket).unwrap();
             });
-            start(&runner, &name, &socket, &|| false).unwrap()
+            let started = start(&runner, &name, &socket, &|| false);
+            failed.store(started.is_err(), Ordering::SeqCst);
+            started.unwrap()
         });
         assert_eq!(started, Started::Ready);
         assert!(!socket.exists());

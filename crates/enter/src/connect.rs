@@ -1,0 +1,91 @@
+//! A socket in a container, reached from outside.
+//!
+//! The path is resolved by a process in the container's mount namespace, so that no link leads to
+//! the host (A10). It is in the container's PID namespace too: systemd refuses a peer whose PID it
+//! can't see (`getpeercred` gives 0 for one). The socket itself is the caller's: what a child
+//! connects is connected for both.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::WaitOptions;
+use rustix::thread::ThreadNameSpaceType;
+
+use crate::Result;
+use crate::container::{Container, wait_readable};
+use crate::error::Error;
+use crate::process::{Child, Ended};
+use crate::sys;
+
+/// How long whoever listens may take: systemd with its hands full answers within seconds.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Container {
+    /// Connects to a stream socket in the container. What comes out of it is hostile.
+    ///
+    /// May be called from a process with several threads.
+    ///
+    /// # Errors
+    /// Where there is no such socket, nobody listens, or nobody answers within ten seconds.
+    pub fn connect(&self, path: &Path) -> Result<UnixStream> {
+        self.connect_within(path, TIMEOUT)
+    }
+
+    /// The same within another time.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_within(&self, path: &Path, timeout: Duration) -> Result<UnixStream> {
+        let fail = |source: io::Error| Error::Connect {
+            path: path.to_owned(),
+            source,
+        };
+        let address = SocketAddrUnix::new(path).map_err(|error| fail(error.into()))?;
+        let socket = rustix::net::socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|error| fail(error.into()))?;
+        let Some(pid) = sys::fork().map_err(fail)? else {
+            // system calls only: the caller may have other threads
+            sys::exit(connect_inside(self.process.as_fd(), &socket, &address));
+        };
+        let child = Child::new(pid).map_err(fail)?;
+        if !wait_readable(child.fd(), Some(timeout)).map_err(fail)? {
+            return Err(fail(io::ErrorKind::TimedOut.into()));
+        }
+        match child.wait().map_err(fail)? {
+            Ended::Exited(0) => Ok(UnixStream::from(socket)),
+            Ended::Exited(errno) => Err(fail(io::Error::from_raw_os_error(i32::from(errno)))),
+            Ended::Killed(_) => Err(fail(io::ErrorKind::Interrupted.into())),
+        }
+    }
+}
+
+/// What the child does: joins the namespaces, and connects in a child of its own, as a process
+/// changes its PID namespace only for its children. The error number, 0 for none.
+fn connect_inside(container: BorrowedFd<'_>, socket: &OwnedFd, address: &SocketAddrUnix) -> u8 {
+    let errno = |error: Errno| u8::try_from(error.raw_os_error()).unwrap_or(u8::MAX);
+    let spaces = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::PROCESS_ID;
+    if let Err(error) = rustix::thread::move_into_thread_name_spaces(container, spaces) {
+        return errno(error);
+    }
+    match sys::fork() {
+        Ok(None) => sys::exit(rustix::net::connect(socket, address).map_or_else(errno, |()| 0)),
+        Ok(Some(pid)) => match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                let status = status.exit_status().and_then(|s| u8::try_from(s).ok());
+                status.unwrap_or(errno(Errno::INTR))
+            }
+            _ => errno(Errno::CHILD),
+        },
+        Err(_) => errno(Errno::AGAIN),
+    }
+}

@@ -1,0 +1,72 @@
+//! All that is to be known of PID 1 before the way in, read by the caller on the host.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::thread::ThreadNameSpaceType;
+
+use crate::Result;
+use crate::cgroup;
+use crate::container::Container;
+use crate::error::Error;
+use crate::procfs::{self, ProcessDir};
+
+/// What PID 1 is in and held by.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Those that the caller is not in already.
+    pub(crate) namespaces: ThreadNameSpaceType,
+    /// `cgroup.procs` of each cgroup to join.
+    pub(crate) cgroups: Vec<(PathBuf, OwnedFd)>,
+    /// `CapBnd`.
+    pub(crate) bounding: u64,
+    pub(crate) no_new_privileges: bool,
+    /// The host's procfs.
+    pub(crate) proc: OwnedFd,
+}
+
+const NAMESPACES: [(&str, ThreadNameSpaceType); 7] = [
+    ("user", ThreadNameSpaceType::USER),
+    ("mnt", ThreadNameSpaceType::MOUNT),
+    ("pid", ThreadNameSpaceType::PROCESS_ID),
+    ("net", ThreadNameSpaceType::NETWORK),
+    ("ipc", ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+    ("uts", ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
+    ("cgroup", ThreadNameSpaceType::CONTROL_GROUP),
+];
+
+impl Target {
+    pub(crate) fn of(container: &Container) -> Result<Self> {
+        let theirs = &container.directory;
+        let own = ProcessDir::open(std::process::id())?;
+        let mut namespaces = ThreadNameSpaceType::empty();
+        for (kind, flag) in NAMESPACES {
+            if theirs.namespace(kind)? != own.namespace(kind)? {
+                namespaces |= flag;
+            }
+        }
+        // a container without these is the host: then the process is not what it was taken for
+        let needed = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::PROCESS_ID;
+        if !namespaces.contains(needed) {
+            return Err(theirs.malformed("the namespaces"));
+        }
+        let bounding = u64::from_str_radix(&theirs.status("CapBnd")?, 16)
+            .map_err(|_| theirs.malformed("status"))?;
+        let target = Self {
+            namespaces,
+            cgroups: cgroup::open(
+                &theirs.read("cgroup")?,
+                &own.read("cgroup")?,
+                &own.read("mountinfo")?,
+            )?,
+            bounding,
+            no_new_privileges: theirs.status("NoNewPrivs")? == "1",
+            proc: procfs::open(container.pid)?,
+        };
+        // what was read is of the container only if it lived to the end of the reading
+        if container.wait(Some(std::time::Duration::ZERO))? {
+            return Err(Error::Gone { pid: container.pid });
+        }
+        Ok(target)
+    }
+}

@@ -1,0 +1,135 @@
+//! The fixture program, started and asked.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// A container that ends with this.
+pub(crate) struct Fixture {
+    outer: Child,
+    pub(crate) pid: u32,
+    pub(crate) start: u64,
+    pub(crate) directory: TempDir,
+}
+
+pub(crate) fn program() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let program = own
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/fixture");
+    assert!(
+        program.exists(),
+        "build it: cargo build -p vss-enter --example fixture"
+    );
+    program
+}
+
+/// A container, unless this isn't root: then the test is skipped, loudly.
+pub(crate) fn container(options: &[&str]) -> Option<Fixture> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED, needs root: a container of namespaces");
+        return None;
+    }
+    let directory = TempDir::new().unwrap();
+    let mut outer = Command::new(program())
+        .arg("container")
+        .arg(directory.path())
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(outer.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let pid = line.trim().parse().expect("the fixture says its pid");
+    // the root changes under our eyes: only its own end of the setup counts
+    while !fs::exists(format!("/proc/{pid}/root/run/ready")).unwrap_or(false) {
+        assert!(
+            outer.try_wait().unwrap().is_none(),
+            "the container could not be made"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let start = vss_enter::start_time(pid).unwrap();
+    Some(Fixture {
+        outer,
+        pid,
+        start,
+        directory,
+    })
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        // its first process is told by the kernel
+        let _ = self.outer.kill();
+        let _ = self.outer.wait();
+    }
+}
+
+impl Fixture {
+    /// The caller's command line: options, `--`, the command.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
+            .arg("run")
+            .arg(self.pid.to_string())
+            .arg(self.start.to_string());
+        command.args(arguments);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// What a shell script says inside, which has to succeed.
+    pub(crate) fn script(&self, options: &[&str], script: &str) -> String {
+        let arguments = [options, &["--", "sh", "-c", script]].concat();
+        let output = self.run(&arguments);
+        assert!(output.status.success(), "{script}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn status_of(&self, arguments: &[&str]) -> i32 {
+        let output = self.run(arguments);
+        output
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("signal {:?}", output.status.signal()))
+    }
+
+    /// A line of the status of the first process.
+    pub(crate) fn of_first(&self, key: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        line(&status, key)
+    }
+}
+
+/// The value of a line `KEY:\tVALUE`.
+pub(crate) fn line(status: &str, key: &str) -> String {
+    let found = status
+        .lines()
+        .find_map(|l| l.strip_prefix(key)?.strip_prefix(':'));
+    found
+        .unwrap_or_else(|| panic!("no {key} in {status}"))
+        .trim()
+        .to_owned()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,8 @@
+//! The verbs on a host in a temporary directory: the file system, package database, unit files,
+//! store and plan are real, the daemons are fakes.
+
+mod crash;
+mod create;
+mod delete;
+mod lifecycle;
+mod world;

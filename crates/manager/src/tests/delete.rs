@@ -1,0 +1,202 @@
+//! Deleting: all that is the sandbox's, from any state, and nothing else.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::world::{Watch, World, name};
+use crate::delete::{DeleteOptions, delete, plan};
+use crate::error::{Error, Kind, Result};
+use crate::outcome::{DeleteOutcome, Part};
+
+const CONTENT: &str = "var/lib/libvirt/filesystems/web1";
+const CONFIG: &str = "etc/libvirt-sandbox/services/web1.sandbox";
+const UNIT: &str = "etc/systemd/system/demo@web1.service";
+const LINK: &str = "etc/systemd/system/multi-user.target.wants/demo@web1.service";
+const MEMORY: &str = "var/lib/libvirt-sandbox/web1";
+
+fn run(world: &World, options: DeleteOptions) -> Result<DeleteOutcome> {
+    let watch = Watch::default();
+    delete(&world.host(), &name("web1"), &options, &watch.control())
+}
+
+fn enable(world: &World) {
+    let link = world.path(LINK);
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    symlink("/etc/systemd/system/demo@web1.service", link).unwrap();
+}
+
+#[test]
+fn after_create_and_delete_the_host_is_what_it_was() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create("web1").unwrap();
+    enable(&world);
+    let planned = plan(&world.host(), &name("web1"), &DeleteOptions::default()).unwrap();
+    let parts: Vec<Part> = planned.removes.iter().map(|r| r.part).collect();
+    for part in [
+        Part::Enablement,
+        Part::Unit,
+        Part::Content,
+        Part::Manifest,
+        Part::Reservation,
+        Part::Config,
+    ] {
+        assert!(parts.contains(&part), "{part:?} of {parts:?}");
+    }
+    let gone = run(&world, DeleteOptions::default()).unwrap();
+    assert_eq!(gone, planned);
+    assert_eq!(world.snapshot(), before);
+    let calls = world.services.as_ref().unwrap().calls();
+    let at = |call: &str| calls.iter().rposition(|c| c == call).unwrap();
+    assert!(at("disable demo@web1.service") < at("reload"));
+    let error = run(&world, DeleteOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+}
+
+#[test]
+fn a48_any_half_of_a_sandbox_is_deleted() {
+    // each bit takes one part away
+    for missing in 0..64u32 {
+        let world = World::new();
+        let before = world.snapshot();
+        world.create("web1").unwrap();
+        enable(&world);
+        let gone = |bit: u32| missing & (1 << bit) != 0;
+        if gone(0) {
+            world.remove(CONTENT);
+        }
+        if gone(1) {
+            fs::remove_file(world.path(CONFIG)).unwrap();
+        }
+        if gone(2) {
+            fs::remove_file(world.path(UNIT)).unwrap();
+        }
+        if gone(3) {
+            world.remove(MEMORY);
+        }
+        if gone(4) {
+            world.remove("etc/systemd/system/multi-user.target.wants");
+        }
+        if gone(5) {
+            let uuid = world.host().store().in_use().unwrap().labels[0].uuid;
+            world.host().store().release(uuid).unwrap();
+        }
+        let nothing_tells = gone(0) && gone(1) && gone(3) && gone(5);
+        match run(&world, DeleteOptions::default()) {
+            Err(Error::NoSandbox { .. }) if nothing_tells => continue,
+            other => drop(other.unwrap_or_else(|e| panic!("{missing:06b}: {}", e.with_causes()))),
+        }
+        let mut after = world.snapshot();
+        // a link of a unit that no config names and no file carries can't be told to be ours
+        if gone(1) && gone(2) && !gone(4) {
+            after.retain(|line| !line.starts_with("etc/systemd/system/multi-user.target.wants"));
+        }
+        assert_eq!(after, before, "{missing:06b}");
+    }
+}
+
+#[test]
+fn a22_what_does_not_carry_the_uuid_stays() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    // the administrator has put files of their own in the places
+    fs::write(world.path(UNIT), "[Service]\nExecStart=/bin/true\n").unwrap();
+    world.remove(CONTENT);
+    world.write(&format!("{CONTENT}/mine"), "mine\n");
+    enable(&world);
+    let gone = run(&world, DeleteOptions::default()).unwrap();
+    assert_eq!(gone.keeps.len(), 2, "{:?}", gone.keeps);
+    assert!(world.exists(UNIT) && world.exists(LINK));
+    assert_eq!(world.read(&format!("{CONTENT}/mine")), "mine\n");
+    assert!(!world.exists(CONFIG) && !world.exists(MEMORY));
+}
+
+#[test]
+fn a12_a_hostile_tree_is_deleted_and_what_it_points_to_stays() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create("web1").unwrap();
+    // the container has run: /etc is a link to the host's, and more of the kind
+    let inside = |path: &str| world.path(format!("{CONTENT}/{path}"));
+    world.remove(&format!("{CONTENT}/etc"));
+    symlink(world.path("etc"), inside("etc")).unwrap();
+    symlink("/", inside("var/root")).unwrap();
+    let mut deep = inside("var/deep");
+    for _ in 0..200 {
+        deep.push("d");
+    }
+    fs::create_dir_all(&deep).unwrap();
+    fs::hard_link(world.path("etc/passwd"), inside("var/passwd")).unwrap();
+    run(&world, DeleteOptions::default()).unwrap();
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
+fn a01_content_that_is_a_link_is_not_followed() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    world.write("srv/victim/data", "precious\n");
+    world.remove(CONTENT);
+    symlink(world.path("srv/victim"), world.path(CONTENT)).unwrap();
+    let gone = run(&world, DeleteOptions::default()).unwrap();
+    assert_eq!(gone.keeps.len(), 1);
+    assert_eq!(world.read("srv/victim/data"), "precious\n");
+}
+
+#[test]
+fn the_network_goes_with_the_last_sandbox() {
+    use vss_libvirt::Networks;
+    let world = World::new();
+    world.create("web1").unwrap();
+    world.create("web2").unwrap();
+    let own = vss_model::NetworkChoice::OWN;
+    world.networks.ensure(own, "/x".as_ref()).unwrap();
+    run(&world, DeleteOptions::default()).unwrap();
+    assert!(world.networks.info(own).unwrap().is_some());
+    let watch = Watch::default();
+    let options = DeleteOptions::default();
+    delete(&world.host(), &name("web2"), &options, &watch.control()).unwrap();
+    assert!(world.networks.info(own).unwrap().is_none());
+}
+
+#[test]
+fn a15_content_can_be_kept_and_stays_out_of_reach() {
+    let world = World::new();
+    fs::create_dir_all(world.path("var/lib/libvirt/filesystems")).unwrap();
+    world.create("web1").unwrap();
+    let options = DeleteOptions {
+        keep_content: true,
+        ..DeleteOptions::default()
+    };
+    run(&world, options).unwrap();
+    assert!(world.exists(&format!("{CONTENT}/etc/demo/demo.conf")));
+    assert!(!world.exists(CONFIG) && !world.exists(UNIT) && !world.exists(MEMORY));
+    // a setuid program in it stays out of reach, also when another sandbox goes
+    let mode = || {
+        let parent = world.path("var/lib/libvirt/filesystems");
+        fs::metadata(parent).unwrap().permissions().mode() & 0o7777
+    };
+    assert_eq!(mode(), 0o700);
+    world.create("web2").unwrap();
+    let watch = Watch::default();
+    let options = DeleteOptions::default();
+    delete(&world.host(), &name("web2"), &options, &watch.control()).unwrap();
+    assert_eq!(mode(), 0o700);
+}
+
+#[test]
+fn a_config_edited_into_nonsense_can_be_deleted() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create("web1").unwrap();
+    world.write(CONFIG, "nonsense\n");
+    let kept = run(&world, DeleteOptions::default()).unwrap();
+    assert_eq!(kept.keeps.len(), 1);
+    assert!(world.exists(CONFIG) && !world.exists(CONTENT));
+    let options = DeleteOptions {
+        force: true,
+        ..DeleteOptions::default()
+    };
+    run(&world, options).unwrap();
+    assert_eq!(world.snapshot(), before);
+}

@@ -1,0 +1,160 @@
+//! Starting and stopping.
+
+use std::sync::Arc;
+
+use vss_config::Failure;
+use vss_model::{InnerState, SandboxState};
+use vss_unit::JobResult;
+
+use super::world::{Watch, World, name};
+use crate::delete::{DeleteOptions, delete};
+use crate::error::{Error, Kind};
+use crate::{inventory, lifecycle};
+
+#[test]
+fn a_start_goes_through_the_hosts_systemd() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let watch = Watch::default();
+    let started = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap();
+    assert!(!started.already && started.address.is_some());
+    let calls = world.services.as_ref().unwrap().calls();
+    assert!(calls.contains(&"start demo@web1.service".to_owned()));
+}
+
+#[test]
+fn a40_a_failed_start_tells_what_the_runner_said() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let unit = "demo@web1.service".parse().unwrap();
+    world
+        .services
+        .as_ref()
+        .unwrap()
+        .end_jobs_with(&unit, JobResult::Failed);
+    world
+        .host()
+        .store()
+        .save_failure(
+            &name("web1"),
+            &Failure {
+                message: "demo.service failed: exit-code 3\u{1b}]0;x\u{7}".to_owned(),
+                log: vec!["no such \u{1b}[31mfile".to_owned()],
+            },
+        )
+        .unwrap();
+    let watch = Watch::default();
+    let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Service);
+    let Error::StartFailed { message, log, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(message.contains("exit-code 3") && !message.contains('\u{1b}'));
+    assert_eq!(log.len(), 1);
+    assert!(!log[0].contains('\u{1b}'));
+}
+
+#[test]
+fn without_systemd_a_runner_is_spawned_and_its_failure_told() {
+    let mut world = World::new();
+    world.services = None;
+    world.create("web1").unwrap();
+    crate::testing::script(&world.path("runner"), "exit 1");
+    let watch = Watch::default();
+    let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    assert!(matches!(error, Error::StartFailed { .. }), "{error}");
+    let enable = crate::create::CreateOptions {
+        enable: true,
+        now: false,
+    };
+    let error = world
+        .create_with(&super::world::request("web2"), enable, &watch)
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+}
+
+#[test]
+fn a_running_one_is_not_deleted_without_force() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create("web1").unwrap();
+    let host = world.host();
+    let run_lock = host.store().run_lock(&name("web1")).unwrap().unwrap();
+    let watch = Watch::default();
+    let options = DeleteOptions::default();
+    let error = delete(&world.host(), &name("web1"), &options, &watch.control()).unwrap_err();
+    assert!(matches!(error, Error::Running(_)), "{error}");
+    drop(run_lock);
+    delete(&world.host(), &name("web1"), &options, &watch.control()).unwrap();
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
+fn a49_a_domain_of_the_same_name_and_another_uuid_is_not_ours() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let hypervisor = Arc::clone(&world.hypervisor);
+    let uuid = vss_model::Uuid::from_u128(99);
+    hypervisor.add(vss_libvirt::DomainInfo {
+        name: "web1".to_owned(),
+        uuid,
+        active: true,
+        label: None,
+    });
+    let watch = Watch::default();
+    let stopped = lifecycle::stop(&world.host(), &name("web1"), &watch.control()).unwrap();
+    assert!(stopped.already && !stopped.killed);
+    use vss_libvirt::Hypervisor;
+    assert!(hypervisor.find(uuid).unwrap().is_some());
+}
+
+#[test]
+fn a_stopped_one_whose_unit_is_about_to_restart_is_stopped_too() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let services = world.services.as_ref().unwrap();
+    let unit = "demo@web1.service".parse().unwrap();
+    services.set(
+        &unit,
+        vss_unit::UnitStatus {
+            active: InnerState::Activating,
+            ..vss_unit::testing::inactive_unit()
+        },
+    );
+    let watch = Watch::default();
+    lifecycle::stop(&world.host(), &name("web1"), &watch.control()).unwrap();
+    assert!(
+        services
+            .calls()
+            .contains(&"stop demo@web1.service".to_owned())
+    );
+}
+
+#[test]
+fn the_list_tells_what_can_not_be_read() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    world.create("web2").unwrap();
+    world.write("etc/libvirt-sandbox/services/web2.sandbox", "nonsense");
+    let list = inventory::list(&world.host()).unwrap();
+    let states: Vec<_> = list.iter().map(|l| (l.name.as_str(), l.state)).collect();
+    assert_eq!(
+        states,
+        [
+            ("web1", SandboxState::Stopped),
+            ("web2", SandboxState::Broken)
+        ]
+    );
+    assert!(list[1].problem.is_some() && list[0].address.is_some());
+    let status = inventory::status(&world.host(), &name("web1")).unwrap();
+    assert!(status.host_unit.ours && !status.host_unit.enabled);
+    assert!(status.inner.is_empty());
+    let json = serde_json::to_value(&status).unwrap();
+    assert_eq!(json["state"], "stopped");
+    let inspected = inventory::inspect(&world.host(), &name("web1")).unwrap();
+    assert!(inspected.domain_xml.contains(&status.uuid.to_string()));
+    assert!(inspected.manifest.is_some());
+    let path = "/etc/demo/demo.conf".parse().unwrap();
+    let why = crate::explain::stored(&world.host(), &name("web1"), &path).unwrap();
+    assert_eq!(why.fate, vss_plan::Fate::Private);
+}

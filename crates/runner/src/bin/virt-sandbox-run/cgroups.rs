@@ -1,0 +1,133 @@
+//! The cgroups that the init made, to be removed where libvirt doesn't.
+//!
+//! libvirt removes its own directories with all below. On cgroup v1 there may be hierarchies in
+//! which it makes none (`name=systemd` on a host without systemd).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vss_model::confinement::payload_cgroup;
+
+use crate::error::{Error, at};
+use crate::sandbox::Sandbox;
+
+const FILE: &str = "cgroups";
+/// How often removing is tried, 10 ms apart: the last processes may not be gone yet.
+const ATTEMPTS: u32 = 100;
+
+impl Sandbox {
+    /// Notes where the cgroups of PID 1 are, as long as it has some.
+    pub(crate) fn note_cgroups(&self, init: u32) -> Result<(), Error> {
+        let of = format!("/proc/{init}/cgroup");
+        let membership = fs::read_to_string(&of).map_err(at("read", &of))?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo")
+            .map_err(at("read", "/proc/self/mountinfo"))?;
+        let found = directories(&membership, &mounts, &payload_cgroup(self.config.uuid));
+        let lines: String = found
+            .iter()
+            .map(|path| format!("{}\n", path.display()))
+            .collect();
+        let path = self.cgroups_file();
+        fs::write(&path, lines).map_err(at("write", path))
+    }
+
+    /// Removes what was noted and is still there.
+    pub(crate) fn remove_cgroups(&self) {
+        let payload = payload_cgroup(self.config.uuid);
+        let path = self.cgroups_file();
+        let noted = fs::read_to_string(&path).unwrap_or_default();
+        for directory in noted
+            .lines()
+            .map(Path::new)
+            .filter(|path| path.ends_with(&payload))
+        {
+            for _ in 0..ATTEMPTS {
+                remove(directory);
+                if !directory.exists() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let _ = fs::remove_file(path);
+    }
+
+    fn cgroups_file(&self) -> PathBuf {
+        self.store.places().runtime(self.name()).join(FILE)
+    }
+}
+
+/// Directories only: the files of a cgroup go with it.
+fn remove(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(directory);
+}
+
+/// The payload's directory in each hierarchy that is mounted here.
+fn directories(membership: &str, mountinfo: &str, payload: &str) -> Vec<PathBuf> {
+    membership
+        .lines()
+        .filter_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            let end = path.find(payload)? + payload.len();
+            let mount = mountinfo
+                .lines()
+                .find_map(|line| mount_point(line, controllers))?;
+            let path = path[..end].strip_prefix(mount.1)?.trim_start_matches('/');
+            let directory = Path::new(mount.0).join(path);
+            directory.ends_with(payload).then_some(directory)
+        })
+        .collect()
+}
+
+/// Mount point and root of a line of mountinfo, if it is the hierarchy of these controllers.
+fn mount_point<'a>(line: &'a str, controllers: &str) -> Option<(&'a str, &'a str)> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut right = right.split(' ');
+    let (kind, options) = (right.next()?, right.nth(1)?);
+    let is_it = match kind {
+        "cgroup2" => controllers.is_empty(),
+        "cgroup" => {
+            !controllers.is_empty()
+                && controllers
+                    .split(',')
+                    .all(|c| options.split(',').any(|o| o == c))
+        }
+        _ => false,
+    };
+    let mut left = left.split(' ').skip(3);
+    let root = left.next()?;
+    let point = left.next()?;
+    is_it.then_some((point, if root == "/" { "" } else { root }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_payload_is_found_in_every_hierarchy() {
+        let membership = "9:name=systemd:/p-1/init.scope\n4:cpu,cpuacct:/m/x.libvirt-lxc/p-1\n3:pids:/other\n0::/\n";
+        let mounts = "1 2 0:1 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+            1 2 0:1 /m /sys/fs/cgroup/cpu,cpuacct rw shared:1 - cgroup cgroup rw,cpu,cpuacct\n\
+            1 2 0:1 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
+        assert_eq!(
+            directories(membership, mounts, "p-1"),
+            [
+                Path::new("/sys/fs/cgroup/systemd/p-1"),
+                Path::new("/sys/fs/cgroup/cpu,cpuacct/x.libvirt-lxc/p-1")
+            ]
+        );
+        let v2 = "0::/machine.slice/x/libvirt/p-1/init.scope\n";
+        let mounts = "1 2 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
+        assert_eq!(
+            directories(v2, mounts, "p-1"),
+            [Path::new("/sys/fs/cgroup/machine.slice/x/libvirt/p-1")]
+        );
+    }
+}
