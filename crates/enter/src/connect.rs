@@ -1,16 +1,19 @@
 //! A socket in a container, reached from outside.
 //!
-//! The path is resolved by a process that is in the container's mount namespace and nothing else,
-//! so that no link leads to the host (A10). The socket itself is the caller's: what the child
+//! The path is resolved by a process in the container's mount namespace, so that no link leads to
+//! the host (A10). It is in the container's PID namespace too: systemd refuses a peer whose PID it
+//! can't see (`getpeercred` gives 0 for one). The socket itself is the caller's: what a child
 //! connects is connected for both.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::WaitOptions;
 use rustix::thread::ThreadNameSpaceType;
 
 use crate::Result;
@@ -52,13 +55,7 @@ impl Container {
         .map_err(|error| fail(error.into()))?;
         let Some(pid) = sys::fork().map_err(fail)? else {
             // system calls only: the caller may have other threads
-            let connected = rustix::thread::move_into_thread_name_spaces(
-                self.process.as_fd(),
-                ThreadNameSpaceType::MOUNT,
-            )
-            .and_then(|()| rustix::net::connect(&socket, &address));
-            let status = connected.map_or_else(|error| error.raw_os_error(), |()| 0);
-            sys::exit(u8::try_from(status).unwrap_or(u8::MAX));
+            sys::exit(connect_inside(self.process.as_fd(), &socket, &address));
         };
         let child = Child::new(pid).map_err(fail)?;
         if !wait_readable(child.fd(), Some(timeout)).map_err(fail)? {
@@ -69,5 +66,26 @@ impl Container {
             Ended::Exited(errno) => Err(fail(io::Error::from_raw_os_error(i32::from(errno)))),
             Ended::Killed(_) => Err(fail(io::ErrorKind::Interrupted.into())),
         }
+    }
+}
+
+/// What the child does: joins the namespaces, and connects in a child of its own, as a process
+/// changes its PID namespace only for its children. The error number, 0 for none.
+fn connect_inside(container: BorrowedFd<'_>, socket: &OwnedFd, address: &SocketAddrUnix) -> u8 {
+    let errno = |error: Errno| u8::try_from(error.raw_os_error()).unwrap_or(u8::MAX);
+    let spaces = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::PROCESS_ID;
+    if let Err(error) = rustix::thread::move_into_thread_name_spaces(container, spaces) {
+        return errno(error);
+    }
+    match sys::fork() {
+        Ok(None) => sys::exit(rustix::net::connect(socket, address).map_or_else(errno, |()| 0)),
+        Ok(Some(pid)) => match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                let status = status.exit_status().and_then(|s| u8::try_from(s).ok());
+                status.unwrap_or(errno(Errno::INTR))
+            }
+            _ => errno(Errno::CHILD),
+        },
+        Err(_) => errno(Errno::AGAIN),
     }
 }

@@ -1,6 +1,6 @@
 //! Domains over a real connection.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,13 +11,17 @@ use virt::error::ErrorNumber;
 use vss_model::{DomainSpec, SandboxName, Uuid};
 
 use crate::connection::Libvirt;
-use crate::error::{Error, Reply, Result, StartError, refused};
+use crate::error::{Error, Reply, Result, StartError, is_cgroup_race, refused};
 use crate::hypervisor::{DomainInfo, Hypervisor, RunningDomain};
-use crate::{domain_xml, process, read};
+use crate::process::First;
+use crate::{domain_xml, process, read, startup_log};
 
-/// How often the first process is looked for, 10 ms apart. It may be missing for a moment while a
-/// domain ends, or while libvirt restarts one whose inside rebooted.
-const LOOKS: u32 = 100;
+/// How often a first process is looked for, 10 ms apart. It may be missing while a domain ends, or
+/// while libvirt restarts one whose inside rebooted.
+const LOOKS: u32 = 500;
+
+/// How often a dead first process is looked at before libvirt is thought not to notice.
+const DEAD_LOOKS: u32 = 100;
 
 /// `None` for "no such domain".
 fn found(result: Result<Domain, virt::error::Error>, what: &str) -> Result<Option<Domain>> {
@@ -80,7 +84,8 @@ impl Libvirt {
         &self,
         lookup: impl Fn(&Connect) -> Result<Option<Domain>>,
     ) -> Result<Option<RunningDomain>> {
-        let mut unseen = None;
+        let mut last = (String::new(), 0);
+        let mut dead = 0;
         for look in 0..LOOKS {
             if look > 0 {
                 std::thread::sleep(Duration::from_millis(10));
@@ -91,23 +96,24 @@ impl Libvirt {
             let Some(controller) = domain.id() else {
                 return Ok(None);
             };
-            let name = name_of(&domain)?;
-            let init = process::container_init(Path::new("/proc"), controller);
-            let (Some(init_pid), Some(again)) = (init, self.ask(&lookup)?) else {
-                unseen = Some((name, controller));
-                continue;
-            };
-            if again.id() == Some(controller) {
-                return Ok(Some(RunningDomain {
-                    uuid: uuid_of(&domain)?,
-                    name,
-                    init_pid,
-                    controller_pid: controller,
-                }));
+            let first = process::container_init(Path::new("/proc"), controller);
+            let again = self.ask(&lookup)?.and_then(|domain| domain.id());
+            last = (name_of(&domain)?, controller);
+            match first {
+                First::Alive(init_pid) if again == Some(controller) => {
+                    return Ok(Some(RunningDomain {
+                        uuid: uuid_of(&domain)?,
+                        name: last.0,
+                        init_pid,
+                        controller_pid: controller,
+                    }));
+                }
+                First::Dead if dead == DEAD_LOOKS => return Ok(None),
+                First::Dead => dead += 1,
+                _ => {}
             }
-            unseen = Some((name, controller));
         }
-        let (domain, controller) = unseen.unwrap_or_default();
+        let (domain, controller) = last;
         Err(Error::NoInit { domain, controller })
     }
 
@@ -115,7 +121,7 @@ impl Libvirt {
     /// where that can be, as libvirtd translates them.
     fn start_error(&self, spec: &DomainSpec, source: Reply) -> Result<StartError> {
         let name = spec.name.to_string();
-        if source.is_cgroup_race() {
+        if is_cgroup_race(source.message()) || was_cgroup_race(&source, &name) {
             return Ok(StartError::Race { name, source });
         }
         if let Some(error) = self.network_error(spec)? {
@@ -134,7 +140,12 @@ impl Libvirt {
                 return Ok(StartError::UuidTaken { name: other, uuid });
             }
             if same.id().is_some() {
-                return Ok(StartError::Running { name });
+                if self.find(spec.uuid)?.is_some() {
+                    return Ok(StartError::Running { name });
+                }
+                // What is left of a container that ended is in the way until libvirt is told.
+                self.destroy(spec.uuid)?;
+                return Ok(StartError::Race { name, source });
             }
         }
         // "is already being removed", "is already being started", and the like: gone by now.
@@ -142,6 +153,17 @@ impl Libvirt {
             return Ok(StartError::Race { name, source });
         }
         Ok(StartError::Failed { name, source })
+    }
+
+    /// The domain that was just made.
+    fn just_started(&self, spec: &DomainSpec) -> Result<RunningDomain, StartError> {
+        if let Some(running) = self.find(spec.uuid)? {
+            return Ok(running);
+        }
+        self.destroy(spec.uuid)?;
+        Err(StartError::Ended {
+            name: spec.name.to_string(),
+        })
     }
 
     fn network_error(&self, spec: &DomainSpec) -> Result<Option<StartError>> {
@@ -155,6 +177,19 @@ impl Libvirt {
         }
         Ok(None)
     }
+}
+
+/// The same by the log, where libvirtd's words may be cut off.
+fn was_cgroup_race(source: &Reply, name: &str) -> bool {
+    if !source.is(ErrorNumber::InternalError) {
+        return false;
+    }
+    // The controller is about to write its last line.
+    std::thread::sleep(Duration::from_millis(20));
+    is_cgroup_race(&startup_log::of_last_start(
+        Path::new(startup_log::DIRECTORY),
+        name,
+    ))
 }
 
 impl Hypervisor for Libvirt {
@@ -180,12 +215,9 @@ impl Hypervisor for Libvirt {
 
     fn start(&self, spec: &DomainSpec) -> Result<RunningDomain, StartError> {
         let xml = domain_xml(spec)?;
-        let ended = || StartError::Ended {
-            name: spec.name.to_string(),
-        };
         loop {
             match self.connection().create_domain_xml(&xml, 0) {
-                Ok(_) => return self.find(spec.uuid)?.ok_or_else(ended),
+                Ok(_) => return self.just_started(spec),
                 Err(error) => {
                     // Where the connection broke over it, the domain may run or not.
                     if !self.reopened()? {
@@ -224,6 +256,26 @@ impl Hypervisor for Libvirt {
                     source,
                 }),
             }
+        })
+    }
+
+    fn console(&self, uuid: Uuid) -> Result<Option<PathBuf>> {
+        self.ask(|connection| {
+            let Some(domain) = by_uuid(connection, uuid)?.filter(|d| d.id().is_some()) else {
+                return Ok(None);
+            };
+            let Some(xml) = description(&domain)? else {
+                return Ok(None);
+            };
+            let answer = |reason: String| Error::Answer {
+                object: format!("the domain {uuid}"),
+                reason,
+            };
+            let document = read::parse(&xml).map_err(answer)?;
+            let console = read::console(&document);
+            console
+                .map(Some)
+                .ok_or_else(|| answer("it has no console".to_owned()))
         })
     }
 

@@ -156,33 +156,23 @@ impl Reply {
     pub(crate) fn message(&self) -> &str {
         self.0.message()
     }
+}
 
-    /// Whether a controller failed because its newborn cgroup was gone.
-    ///
-    /// `libvirt_lxc` is executed with a clean environment, so its part of the message is English
-    /// whatever libvirtd's locale is.
-    pub(crate) fn is_cgroup_race(&self) -> bool {
-        let message = self.message();
-        let names_cgroup = message.contains("/cgroup/")
-            || message.contains("controller")
-            || message.contains("cgroup for machine");
-        let gone = message.contains("No such file or directory")
-            || message.contains("No such device")
-            || message.contains("No valid cgroup for machine");
-        names_cgroup && gone
-    }
+/// Whether a controller's words say that it failed because its newborn cgroup was gone.
+///
+/// `libvirt_lxc` is executed with a clean environment, so its words are English whatever libvirtd's
+/// locale is.
+pub(crate) fn is_cgroup_race(words: &str) -> bool {
+    words.lines().any(|line| {
+        let names_cgroup = line.contains("/cgroup/") || line.contains("controller");
+        let gone = line.contains("No such file or directory") || line.contains("No such device");
+        (names_cgroup && gone) || line.contains("No valid cgroup for machine")
+    })
 }
 
 impl std::fmt::Display for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines = self.message().lines().map(str::trim);
-        for (n, line) in lines.filter(|line| !line.is_empty()).enumerate() {
-            if n > 0 {
-                f.write_str("; ")?;
-            }
-            write!(f, "{}", Sanitized::text(line))?;
-        }
-        Ok(())
+        f.write_str(&one_line(self.message()))
     }
 }
 
@@ -194,11 +184,51 @@ impl From<virt::error::Error> for Reply {
     }
 }
 
+/// Several lines as one, made harmless.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| Sanitized::text(line).to_string())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
 /// Makes libvirt's failure one of ours.
 pub(crate) fn refused(action: impl Into<String>) -> impl FnOnce(virt::error::Error) -> Error {
     let action = action.into();
     |source| Error::Refused {
         action,
         source: source.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cgroup_race_is_told_from_other_failures() {
+        for race in [
+            "internal error: guest failed to start: Failure in libvirt_lxc startup: Unable to write to '/sys/fs/cgroup/blkio/machine/lxc-1371-t26.libvirt-lxc/tasks': No such file or directory\n",
+            "Failed to create v1 controller cpu for group: No such file or directory",
+            "internal error: No valid cgroup for machine web1",
+        ] {
+            assert!(is_cgroup_race(race), "{race}");
+        }
+        for other in [
+            "guest failed to start: Failure in libvirt_lxc startup: Failed to access '/srv/x': No such file or directory",
+            "Unable to write to '/sys/fs/cgroup/memory/machine/x/memory.limit_in_bytes': Invalid argument",
+            "a controller is mentioned\nand elsewhere: No such file or directory",
+        ] {
+            assert!(!is_cgroup_race(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a40_words_that_quote_a_container_are_harmless() {
+        assert_eq!(
+            one_line("guest failed to start: \u{1b}]0;x\u{7}\n\n  second\n"),
+            "guest failed to start: \\x1b]0;x\\x07; second"
+        );
     }
 }

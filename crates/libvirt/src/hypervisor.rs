@@ -1,5 +1,6 @@
 //! Domains, in this project's terms.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use vss_model::{DomainSpec, SandboxName, SecurityContext, Uuid};
@@ -43,7 +44,9 @@ pub trait Hypervisor {
     /// Where libvirt doesn't answer.
     fn domains(&self) -> Result<Vec<DomainInfo>>;
 
-    /// The running domain with this UUID; `None` where there is none, or it ended meanwhile.
+    /// The running domain with this UUID; `None` where there is none, or its first process ended.
+    /// Takes up to a second where that is in doubt: libvirt may be restarting it. A domain whose
+    /// first process is dead may stay in libvirt: [`destroy`](Self::destroy) clears it away.
     ///
     /// # Errors
     /// Where libvirt doesn't answer.
@@ -69,6 +72,16 @@ pub trait Hypervisor {
     /// Where libvirt refuses or doesn't answer.
     fn destroy(&self, uuid: Uuid) -> Result<()>;
 
+    /// The terminal device on the host that shows the domain's console; `None` where it doesn't
+    /// run.
+    ///
+    /// Put it into raw mode as it is opened: what is read would else be echoed back, as input to
+    /// the container.
+    ///
+    /// # Errors
+    /// Where libvirt doesn't answer.
+    fn console(&self, uuid: Uuid) -> Result<Option<PathBuf>>;
+
     /// The memory in bytes that the domain's cgroup has in use; `None` where it doesn't run.
     ///
     /// # Errors
@@ -82,7 +95,7 @@ const ATTEMPTS: u32 = 20;
 /// Starts a domain, again where libvirt's race hit it.
 ///
 /// Another attempt is independent of the last: what hit it was a moment of another container's
-/// life. The pause grows to 100 ms, so that all attempts together take 1.5 s at most.
+/// life. The pause grows to 100 ms, so that the pauses together take 1.5 s at most.
 ///
 /// # Errors
 /// Those of [`Hypervisor::start`]; a race only after the last attempt.
@@ -102,4 +115,58 @@ pub fn start(hypervisor: &dyn Hypervisor, spec: &DomainSpec) -> Result<RunningDo
         }
     }
     hypervisor.start(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+
+    use super::*;
+    use crate::error::Reply;
+    use crate::testing::FakeHypervisor;
+
+    fn spec() -> DomainSpec {
+        DomainSpec {
+            name: "web1".parse().unwrap(),
+            uuid: Uuid::from_u128(7),
+            init: "/sbin/init".parse().unwrap(),
+            init_args: vec![],
+            init_env: vec![],
+            memory_kib: 1,
+            filesystems: vec![],
+            interfaces: vec![],
+            label: None,
+        }
+    }
+
+    fn race() -> StartError {
+        let source = virt::error::Error::from(CString::new("a\0").unwrap_err());
+        StartError::Race {
+            name: "web1".to_owned(),
+            source: Reply::from(source),
+        }
+    }
+
+    #[test]
+    fn a_race_is_tried_again_and_anything_else_is_not() {
+        let hypervisor = FakeHypervisor::default();
+        hypervisor.fail_start(race());
+        hypervisor.fail_start(race());
+        let running = start(&hypervisor, &spec()).unwrap();
+        assert_eq!(hypervisor.starts(), 3);
+        assert_eq!(hypervisor.find(spec().uuid).unwrap(), Some(running));
+        let error = start(&hypervisor, &spec()).unwrap_err();
+        assert!(matches!(error, StartError::Running { .. }));
+        assert_eq!(hypervisor.starts(), 4);
+    }
+
+    #[test]
+    fn a_race_that_never_ends_is_a_failure_in_the_end() {
+        let hypervisor = FakeHypervisor::default();
+        for _ in 0..ATTEMPTS {
+            hypervisor.fail_start(race());
+        }
+        assert!(start(&hypervisor, &spec()).unwrap_err().is_race());
+        assert_eq!(hypervisor.starts(), ATTEMPTS as usize);
+    }
 }

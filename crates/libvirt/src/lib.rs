@@ -28,6 +28,7 @@ mod networks;
 mod process;
 mod read;
 mod routes;
+mod startup_log;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod uri;

@@ -7,9 +7,23 @@
 use std::fs;
 use std::path::Path;
 
+/// What there is of a container's first process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// It runs, with this process id.
+    Alive(u32),
+    /// It ended, and its controller has not taken notice. It never will if that was before the
+    /// controller listened: libvirt 9.0 installs its SIGCHLD handler after it let the container go
+    /// (`virLXCControllerMain`).
+    Dead,
+    /// It is not there, or not yet.
+    Unseen,
+}
+
 /// What `/proc/PID/status` says of a process's place.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
+    alive: bool,
     parent: u32,
     /// From the reader's pid namespace inwards.
     ids: Vec<u32>,
@@ -26,16 +40,24 @@ fn parse_place(status: &str) -> Option<Place> {
         .map(|id| id.parse().ok())
         .collect::<Option<Vec<u32>>>()?;
     let parent = field("PPid")?.trim().parse().ok()?;
-    Some(Place { parent, ids })
+    // Z is a zombie, X a dead process (proc_pid_status(5)).
+    let alive = !field("State")?.trim_start().starts_with(['Z', 'X']);
+    Some(Place { alive, parent, ids })
 }
 
-/// Whether a process is the first one of a pid namespace below the controller's.
-fn is_init(proc: &Path, pid: u32, controller: u32) -> bool {
+/// A process, as the first one of a pid namespace below the controller's.
+fn as_first(proc: &Path, pid: u32, controller: u32) -> First {
     let status = fs::read_to_string(proc.join(pid.to_string()).join("status"));
-    let place = status.ok().as_deref().and_then(parse_place);
-    place.is_some_and(|place| {
-        place.parent == controller && place.ids.len() > 1 && place.ids.last() == Some(&1)
-    })
+    match status.ok().as_deref().and_then(parse_place) {
+        Some(place) if place.parent == controller && place.ids.len() > 1 => {
+            match (place.ids.last(), place.alive) {
+                (Some(1), true) => First::Alive(pid),
+                (Some(1), false) => First::Dead,
+                _ => First::Unseen,
+            }
+        }
+        _ => First::Unseen,
+    }
 }
 
 /// The children of a process as the kernel lists them (`CONFIG_PROC_CHILDREN`), of each thread.
@@ -59,13 +81,15 @@ fn all(proc: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// The first process of the container that this controller runs; `None` where there is none (any
-/// more). `proc` is where procfs is mounted.
-pub(crate) fn container_init(proc: &Path, controller: u32) -> Option<u32> {
+/// The first process of the container that this controller runs. `proc` is where procfs is
+/// mounted.
+pub(crate) fn container_init(proc: &Path, controller: u32) -> First {
     let candidates = children(proc, controller).unwrap_or_else(|| all(proc));
     candidates
         .into_iter()
-        .find(|&pid| is_init(proc, pid, controller))
+        .map(|pid| as_first(proc, pid, controller))
+        .find(|first| *first != First::Unseen)
+        .unwrap_or(First::Unseen)
 }
 
 #[cfg(test)]
@@ -75,7 +99,8 @@ mod tests {
     fn process(proc: &Path, pid: u32, parent: u32, ids: &str) {
         let dir = proc.join(pid.to_string());
         fs::create_dir_all(dir.join("task").join(pid.to_string())).unwrap();
-        let status = format!("Name:\tx\nNSpid:\t{ids}\nPPid:\t{parent}\nPPidX:\t9\n");
+        let status =
+            format!("Name:\tx\nState:\tS (sleeping)\nNSpid:\t{ids}\nPPid:\t{parent}\nPPidX:\t9\n");
         fs::write(dir.join("status"), status).unwrap();
     }
 
@@ -88,23 +113,27 @@ mod tests {
         process(proc, 12, 10, "12\t1");
         process(proc, 13, 12, "13\t2");
         process(proc, 14, 9, "14\t1");
-        assert_eq!(container_init(proc, 10), Some(12));
+        assert_eq!(container_init(proc, 10), First::Alive(12));
         let list = proc.join("10/task/10/children");
         fs::write(&list, "11 12 ").unwrap();
-        assert_eq!(container_init(proc, 10), Some(12));
+        assert_eq!(container_init(proc, 10), First::Alive(12));
+        let zombie = "State:\tZ (zombie)\nNSpid:\t12\t1\nPPid:\t10\n";
+        fs::write(proc.join("12/status"), zombie).unwrap();
+        assert_eq!(container_init(proc, 10), First::Dead);
         fs::write(&list, "11 ").unwrap();
-        assert_eq!(container_init(proc, 10), None, "the child ended");
-        assert_eq!(container_init(proc, 77), None, "the controller ended");
+        assert_eq!(container_init(proc, 10), First::Unseen);
+        assert_eq!(container_init(proc, 77), First::Unseen);
     }
 
     #[test]
     fn a_status_without_its_fields_is_nobodys() {
-        assert_eq!(parse_place("Name: x\nPPid:\t1\n"), None);
-        assert_eq!(parse_place("NSpid:\tx\nPPid:\t1\n"), None);
-        let place = parse_place("PPid:\t4\nNSpid:\t5\t1\n");
+        assert_eq!(parse_place("State:\tS\nPPid:\t1\n"), None);
+        assert_eq!(parse_place("State:\tS\nNSpid:\tx\nPPid:\t1\n"), None);
+        let place = parse_place("State:\tR\nPPid:\t4\nNSpid:\t5\t1\n");
         assert_eq!(
             place,
             Some(Place {
+                alive: true,
                 parent: 4,
                 ids: vec![5, 1]
             })

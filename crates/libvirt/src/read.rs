@@ -4,6 +4,7 @@
 //! and a document type, which entities would come from, is refused (roxmltree's default).
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use roxmltree::{Document, Node, ParsingOptions};
 use vss_model::{MacAddress, SecurityContext};
@@ -40,6 +41,16 @@ pub(crate) fn selinux_label(domain: &Document<'_>) -> Option<SecurityContext> {
         .filter(|n| n.attribute("model") == Some("selinux"))
         .find_map(|n| child(n, "label")?.text())?;
     text.trim().parse().ok()
+}
+
+/// The terminal on the host of a running domain's first console.
+pub(crate) fn console(domain: &Document<'_>) -> Option<PathBuf> {
+    let devices = child(domain.root_element(), "devices")?;
+    let console = child(devices, "console")?;
+    let tty = console
+        .attribute("tty")
+        .or_else(|| child(console, "source")?.attribute("path"))?;
+    tty.starts_with("/dev/pts/").then(|| PathBuf::from(tty))
 }
 
 /// What a domain uses of a network.

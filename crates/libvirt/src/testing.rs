@@ -1,7 +1,7 @@
 //! Fakes for the tests of other crates, in memory. They refuse what libvirt refuses.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vss_model::{DomainSpec, NetworkChoice, SandboxName, Uuid};
@@ -121,6 +121,10 @@ impl Hypervisor for FakeHypervisor {
     fn destroy(&self, uuid: Uuid) -> Result<()> {
         self.end(uuid);
         Ok(())
+    }
+
+    fn console(&self, uuid: Uuid) -> Result<Option<PathBuf>> {
+        Ok(self.find(uuid)?.map(|_| PathBuf::from("/dev/null")))
     }
 
     fn memory(&self, uuid: Uuid) -> Result<Option<u64>> {

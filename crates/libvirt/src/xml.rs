@@ -19,6 +19,10 @@ pub enum XmlError {
         /// The text.
         text: String,
     },
+    /// libvirt up to 9.0 at least does not escape an `<initenv>` that it writes into its own state
+    /// file (`virDomainOSDefFormat`), which its controller then reads.
+    #[error("the environment variable {0:?} has markup, which libvirt cannot hand on")]
+    Environment(String),
     /// libvirt takes paths as UTF-8 only.
     #[error("the path {0} is not UTF-8, which libvirt demands")]
     NotUtf8(String),
@@ -79,6 +83,10 @@ fn boot(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
         out.text("initarg", argument)?;
     }
     for (name, value) in &spec.init_env {
+        let markup = |c| matches!(c, '&' | '<' | '>' | '\'' | '"');
+        if name.contains(markup) || value.contains(markup) {
+            return Err(XmlError::Environment(Sanitized::text(name).to_string()));
+        }
         out.text_with("initenv", &[("name", name)], value)?;
     }
     Ok(())
@@ -308,19 +316,23 @@ mod tests {
             "& < > \" ' ]]> <!-- --> <![CDATA[ &lt; &#x41; </initarg><init>/bin/evil</init>";
         let spec = DomainSpec {
             init_args: vec![nasty.to_owned(), "a\nb\tc\rd".to_owned(), String::new()],
-            init_env: vec![("A\" x=\"y\n".to_owned(), nasty.to_owned())],
             ..spec()
         };
         assert_eq!(texts(&spec, "initarg"), [nasty, "a\nb\tc\rd", ""]);
         assert_eq!(texts(&spec, "init"), ["/sbin/init"]);
-        let xml = domain_xml(&spec).unwrap();
-        let document = roxmltree::Document::parse(&xml).unwrap();
-        let env = document
-            .descendants()
-            .find(|n| n.has_tag_name("initenv"))
-            .unwrap();
-        assert_eq!(env.attribute("name"), Some("A\" x=\"y\n"));
-        assert_eq!(env.text(), Some(nasty));
+    }
+
+    #[test]
+    fn a18_markup_in_the_environment_is_refused() {
+        let with = |name: &str, value: &str| DomainSpec {
+            init_env: vec![(name.to_owned(), value.to_owned())],
+            ..spec()
+        };
+        for (name, value) in [("A", "</initenv>"), ("A", "&"), ("A'", ""), ("A", "\"")] {
+            let error = domain_xml(&with(name, value)).unwrap_err();
+            assert!(matches!(error, XmlError::Environment(_)), "{error}");
+        }
+        assert_eq!(texts(&with("A", "b=c d"), "initenv"), ["b=c d"]);
     }
 
     #[test]

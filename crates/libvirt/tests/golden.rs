@@ -1,5 +1,11 @@
 //! Domain XML as whole files, judged by libvirt's own schema where its checker is installed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests; clippy.toml's exception does not reach their helper functions"
+)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use snapbox::{Data, assert_data_eq};
@@ -58,7 +64,7 @@ fn nasty() -> DomainSpec {
     let nasty = "& < > \" ' ]]> %s\n$(x)";
     DomainSpec {
         init_args: vec![nasty.to_owned()],
-        init_env: vec![("A".to_owned(), nasty.to_owned())],
+        init_env: vec![],
         filesystems: vec![bind("/srv/a b&<c>'\"", "/srv/ü", false)],
         ..plain()
     }
@@ -113,10 +119,12 @@ fn validate(file: &Path) {
             .is_some_and(|path| std::env::split_paths(&path).any(|d| d.join(program).exists()))
     };
     if !found("virt-xml-validate") || !found("xmllint") {
-        eprintln!(
-            "SKIPPED: {} is not checked against the schema: virt-xml-validate (libvirt-clients) or xmllint (libxml2-utils) is missing",
+        // Not by eprintln!, which the test harness keeps to itself.
+        let message = format!(
+            "SKIPPED the schema's check of {}: virt-xml-validate (libvirt-clients) or xmllint (libxml2-utils) is missing\n",
             file.display()
         );
+        std::io::stderr().write_all(message.as_bytes()).unwrap();
         return;
     }
     let output = std::process::Command::new("virt-xml-validate")

@@ -15,6 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What an administrator asks for with `--confinement`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,6 +68,14 @@ impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// The name of the cgroup in which a container's processes are, the root of its cgroup namespace.
+///
+/// The init makes it, in every hierarchy; the runner removes it where libvirt does not.
+#[must_use]
+pub fn payload_cgroup(uuid: Uuid) -> String {
+    format!("virt-sandbox-{uuid}")
 }
 
 /// Why a text is no confinement.

@@ -31,7 +31,8 @@ impl<'a> Sanitized<'a> {
 
 /// Whether a character may change how the text around it is shown: controls (C0, DEL, C1), line
 /// and paragraph separators, and the invisible formatting and bidirectional marks.
-fn is_unsafe(c: char) -> bool {
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -19,6 +19,7 @@ mod error;
 mod files;
 mod manager;
 pub mod paths;
+mod private_bus;
 mod properties;
 mod search;
 pub mod service;

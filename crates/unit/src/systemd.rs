@@ -19,6 +19,7 @@ use zbus::export::futures_core::Stream;
 use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
 use crate::manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus};
+use crate::private_bus;
 use crate::properties::{Properties, bounded};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
@@ -129,6 +130,8 @@ impl Systemd {
     /// # Errors
     /// Where the peer does not shake hands in time.
     pub fn over_with(stream: UnixStream, limits: Limits) -> ManagerResult<Self> {
+        let stream = private_bus::through(stream)
+            .map_err(|source| refused("the handshake", zbus::Error::InputOutput(source.into())))?;
         Self::connect(Builder::unix_stream(stream).p2p(), limits)
     }
 

@@ -1,0 +1,64 @@
+# make -> cargo -> rustc; scripts in tests/ do what needs a shell.
+
+PREFIX ?= /usr
+DESTDIR ?=
+CARGO ?= cargo
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+libexecdir = $(DESTDIR)$(PREFIX)/libexec
+datadir = $(DESTDIR)$(PREFIX)/share
+libdir = $(DESTDIR)$(PREFIX)/lib
+release = target/release
+rules = $(wildcard rules.d/*.toml)
+
+.PHONY: help setup build demo check check-fast check-lab bench install uninstall clean
+
+help:
+	@echo 'make setup      install the Debian packages that the build and the tests need'
+	@echo 'make build      the release binaries'
+	@echo 'make demo       the main job on the packaged Apache, every command shown'
+	@echo 'make check      every tier of tests; make check-fast: those without a real libvirt'
+	@echo 'make check-lab  the lab tier alone; LAB="TEST ARGS" are for cargo test'
+	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn'
+	@echo 'make install    DESTDIR= PREFIX=/usr; the binaries look for each other in /usr'
+
+setup:
+	tests/setup build lab services
+
+build:
+	$(CARGO) build --locked --release --workspace --exclude vss-lab
+
+demo:
+	tests/setup build lab apache
+	$(MAKE) build
+	tests/demo
+
+check:
+	tests/setup build lab services
+	tests/check format lint licences unit lab
+
+check-fast:
+	tests/check format lint licences unit
+
+check-lab:
+	tests/check lab
+
+bench: build
+	tests/bench/run
+
+install:
+	install -D -m 0755 $(release)/virt-sandbox-service $(bindir)/virt-sandbox-service
+	install -d -m 0755 $(libexecdir)
+	install -m 0755 $(addprefix $(release)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init) $(libexecdir)
+	install -D -m 0644 units/network.xml $(datadir)/virt-sandbox/network.xml
+	install -d -m 0755 $(libdir)/virt-sandbox/rules.d $(DESTDIR)/etc/virt-sandbox/rules.d
+	$(if $(rules),install -m 0644 $(rules) $(libdir)/virt-sandbox/rules.d)
+	install -D -m 0644 man/virt-sandbox-service.1 $(datadir)/man/man1/virt-sandbox-service.1
+
+uninstall:
+	rm -f $(bindir)/virt-sandbox-service $(datadir)/man/man1/virt-sandbox-service.1
+	rm -f $(addprefix $(libexecdir)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init)
+	rm -rf $(datadir)/virt-sandbox $(libdir)/virt-sandbox
+
+clean:
+	$(CARGO) clean

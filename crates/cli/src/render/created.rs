@@ -1,0 +1,48 @@
+//! What `create` made, in the words of the ancestor (libvirt-sandbox 0.6.0), which scripts know.
+
+use std::io::{self, Write};
+
+use vss_manager::outcome::CreateOutcome;
+
+/// Writes the three lines.
+pub(crate) fn text(out: &mut impl Write, created: &CreateOutcome) -> io::Result<()> {
+    writeln!(out, "Created sandbox container dir {}", created.content)?;
+    writeln!(out, "Created sandbox config {}", created.config)?;
+    writeln!(out, "Created unit file {}", created.unit_file)
+}
+
+#[cfg(test)]
+mod tests {
+    use vss_model::{Confinement, Uuid};
+
+    use super::*;
+
+    #[test]
+    fn the_lines_of_the_ancestor() {
+        let created = CreateOutcome {
+            name: "web1".parse().unwrap(),
+            uuid: Uuid::nil(),
+            content: "/var/lib/libvirt/filesystems/web1".parse().unwrap(),
+            config: "/etc/libvirt-sandbox/services/web1.sandbox"
+                .parse()
+                .unwrap(),
+            unit_file: "/etc/systemd/system/apache2@web1.service".parse().unwrap(),
+            host_unit: "apache2@web1.service".parse().unwrap(),
+            label: "system_u:system_r:container_t:s0:c1,c2".parse().unwrap(),
+            confinement: Confinement::Reduced,
+            bytes: 1,
+            files: 1,
+            enabled: false,
+            started: false,
+            warnings: Vec::new(),
+        };
+        let mut out = Vec::new();
+        text(&mut out, &created).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "Created sandbox container dir /var/lib/libvirt/filesystems/web1\n\
+             Created sandbox config /etc/libvirt-sandbox/services/web1.sandbox\n\
+             Created unit file /etc/systemd/system/apache2@web1.service\n"
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! What `delete` would remove, or removed.
+
+use std::io::{self, Write};
+
+use vss_manager::outcome::{DeleteOutcome, Part};
+use vss_model::Sanitized;
+
+/// Writes what goes and what stays; `verb` is `Removed`, or `Would remove` in a dry run.
+pub(crate) fn text(out: &mut impl Write, verb: &str, deleted: &DeleteOutcome) -> io::Result<()> {
+    for removal in &deleted.removes {
+        let what = Sanitized::text(&removal.what);
+        writeln!(out, "{verb} {} {what}", part(removal.part))?;
+    }
+    for kept in &deleted.keeps {
+        writeln!(out, "Kept {}: {}", kept.path, Sanitized::text(&kept.why))?;
+    }
+    Ok(())
+}
+
+fn part(part: Part) -> &'static str {
+    match part {
+        Part::Domain => "running container",
+        Part::Enablement => "link that enables it",
+        Part::Unit => "unit file",
+        Part::Content => "sandbox container dir",
+        Part::Manifest => "manifest",
+        Part::Reservation => "reservation of",
+        Part::Runtime => "runtime state",
+        Part::Config => "sandbox config",
+        Part::Journal => "journal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vss_manager::outcome::{Kept, Removal};
+
+    use super::*;
+
+    #[test]
+    fn what_goes_and_what_stays() {
+        let deleted = DeleteOutcome {
+            name: "web1".parse().unwrap(),
+            uuid: None,
+            running: false,
+            removes: vec![Removal {
+                part: Part::Config,
+                what: "/etc/libvirt-sandbox/services/web1.sandbox".into(),
+            }],
+            keeps: vec![Kept {
+                path: "/srv/web1".parse().unwrap(),
+                why: "--keep-content".into(),
+            }],
+        };
+        let mut out = Vec::new();
+        text(&mut out, "Removed", &deleted).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "Removed sandbox config /etc/libvirt-sandbox/services/web1.sandbox\n\
+             Kept /srv/web1: --keep-content\n"
+        );
+    }
+}

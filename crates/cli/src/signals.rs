@@ -1,0 +1,50 @@
+//! SIGINT, SIGTERM and SIGHUP ask for a rollback; they do not kill.
+//!
+//! The first one sets a flag, which the manager polls between and within the steps of a change; it
+//! then undoes what it did. System calls are restarted (`SA_RESTART`), so that a rollback itself
+//! is not cut short by an impatient second Ctrl-C.
+
+#![expect(unsafe_code, reason = "sigaction(2) has no safe wrapper")]
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use nix::libc::c_int;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+static CANCELLED: AtomicBool = AtomicBool::new(false);
+static CAUGHT: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn note(signal: c_int) {
+    CAUGHT.store(signal, Ordering::Relaxed);
+    CANCELLED.store(true, Ordering::Relaxed);
+}
+
+/// Installs the handlers. A signal that the parent process made ignored stays ignored, as nohup(1)
+/// and background jobs expect.
+pub(crate) fn install() {
+    let action = SigAction::new(
+        SigHandler::Handler(note),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: the handler only stores to atomics, which is async-signal-safe.
+        let before = unsafe { sigaction(signal, &action) };
+        if let Ok(before) = before
+            && matches!(before.handler(), SigHandler::SigIgn)
+        {
+            // SAFETY: this puts back the disposition that was there.
+            let _ = unsafe { sigaction(signal, &before) };
+        }
+    }
+}
+
+/// The flag that long operations poll.
+pub(crate) fn cancelled() -> &'static AtomicBool {
+    &CANCELLED
+}
+
+/// The last signal that asked for a rollback.
+pub(crate) fn caught() -> Option<i32> {
+    Some(CAUGHT.load(Ordering::Relaxed)).filter(|&s| s != 0)
+}

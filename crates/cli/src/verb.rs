@@ -1,0 +1,81 @@
+//! The verbs, one file each: what was typed, and about thirty lines that translate it, call the
+//! manager and render what comes back.
+
+mod bulk;
+pub(crate) mod connect;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod execute;
+pub(crate) mod explain;
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod restart;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+
+use vss_manager::inside::Caller;
+use vss_manager::{Control, Host};
+
+use crate::args::{Cli, Verb};
+use crate::failure::{Failure, Status};
+use crate::options::ConnectUri;
+use crate::signals;
+use crate::ui::Ui;
+use crate::watch::Watch;
+
+/// The host, opened once the command line is known to make sense.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    connect: ConnectUri,
+}
+
+impl Machine {
+    /// Opens it. Everything but help needs root: the databases, trees and sockets are root's.
+    fn open(&self) -> Result<Host, Failure> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(
+                Failure::new("only root can do this").hint("run it with sudo or from a root shell")
+            );
+        }
+        Ok(Host::open(self.connect.as_str())?)
+    }
+}
+
+/// What a command inside is told of the caller's environment: how to draw and speak to it.
+fn caller() -> Caller {
+    Caller {
+        term: std::env::var("TERM").ok(),
+        lang: std::env::var("LANG").ok(),
+    }
+}
+
+/// How the manager is watched and stopped.
+fn control(watch: &Watch) -> Control<'_> {
+    Control {
+        cancelled: signals::cancelled(),
+        observer: watch,
+    }
+}
+
+/// Does what was asked for.
+pub(crate) fn run(cli: Cli, ui: &mut Ui) -> Result<Status, Failure> {
+    let machine = Machine {
+        connect: cli.connect,
+    };
+    match cli.verb {
+        Verb::Create(args) => create::run(args, &machine, ui),
+        Verb::Plan(args) => plan::run(args, &machine, ui),
+        Verb::Explain(args) => explain::run(args, &machine, ui),
+        Verb::Start(args) => start::run(&args, &machine, ui),
+        Verb::Stop(args) => stop::run(&args, &machine, ui),
+        Verb::Restart(args) => restart::run(&args, &machine, ui),
+        Verb::Execute(args) => execute::run(args, &machine),
+        Verb::Connect(args) => connect::run(&args, &machine),
+        Verb::Status(args) => status::run(&args, &machine, ui),
+        Verb::List(args) => list::run(&args, &machine, ui),
+        Verb::Inspect(args) => inspect::run(&args, &machine, ui),
+        Verb::Delete(args) => delete::run(&args, &machine, ui),
+    }
+}

@@ -1,0 +1,106 @@
+//! `delete`: no trace is left.
+
+use std::ffi::OsString;
+
+use clap::Args as ClapArgs;
+use vss_manager::Host;
+use vss_manager::delete::DeleteOptions;
+use vss_manager::outcome::DeleteOutcome;
+use vss_model::SandboxName;
+
+use super::{Machine, bulk, control};
+use crate::failure::{Failure, Status};
+use crate::options::{FormatOptions, Names};
+use crate::render;
+use crate::ui::Ui;
+use crate::watch::Watch;
+
+/// Remove containers with all that belongs to them
+///
+/// Content, config, manifest, host unit, label and address. Shows what goes and asks first, on a
+/// terminal. Works from any half-made state, and removes nothing that does not carry the
+/// container's own UUID.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  virt-sandbox-service delete --dry-run web1
+  virt-sandbox-service delete --yes web1 db1
+  virt-sandbox-service delete --force --keep-content web1")]
+pub(crate) struct Args {
+    /// Stop it first where it is running
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    /// Don't ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+
+    /// Leave the content directory where it is
+    #[arg(long)]
+    pub(crate) keep_content: bool,
+
+    /// Show what would go and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Taken from scripts of the ancestor, where it had to be repeated; the config knows the path
+    #[arg(short, long, value_name = "DIR", hide = true)]
+    pub(crate) path: Option<OsString>,
+
+    #[command(flatten)]
+    pub(crate) output: FormatOptions,
+
+    #[command(flatten)]
+    pub(crate) names: Names,
+}
+
+pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status, Failure> {
+    let host = machine.open()?;
+    let names = &args.names.names;
+    let options = DeleteOptions {
+        force: args.force,
+        keep_content: args.keep_content,
+    };
+    if args.dry_run {
+        let act = |name: &_, _: &mut Ui| Ok(vss_manager::delete::plan(&host, name, &options)?);
+        return bulk::run(names, args.output, ui, act, |d| said("Would remove", d));
+    }
+    if !args.yes && !confirm(&host, names, &options, ui)? {
+        return Err(Failure::new("nothing was removed"));
+    }
+    let watch = Watch::new(args.output.quiet);
+    let act = |name: &_, _: &mut Ui| {
+        Ok(vss_manager::delete::delete(
+            &host,
+            name,
+            &options,
+            &control(&watch),
+        )?)
+    };
+    bulk::run(names, args.output, ui, act, |d| said("Removed", d))
+}
+
+/// Shows what goes and asks, on a terminal; elsewhere nobody is there to be asked.
+fn confirm(
+    host: &Host,
+    names: &[SandboxName],
+    options: &DeleteOptions,
+    ui: &mut Ui,
+) -> Result<bool, Failure> {
+    if !ui.can_ask() {
+        return Ok(true);
+    }
+    for name in names {
+        // What can't be looked at is told by the delete itself.
+        if let Ok(deleted) = vss_manager::delete::plan(host, name, options) {
+            ui.show(&said("Would remove", &deleted))?;
+        }
+    }
+    ui.ask("Remove all that?")
+}
+
+fn said(verb: &str, deleted: &DeleteOutcome) -> String {
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = render::deleted::text(&mut text, verb, deleted);
+    String::from_utf8_lossy(&text).into_owned()
+}

@@ -1,0 +1,84 @@
+//! `execute`: a command inside a container.
+
+use std::io::{self, IsTerminal};
+
+use clap::Args as ClapArgs;
+use vss_manager::inside::ExecuteRequest;
+use vss_model::SandboxName;
+
+use super::{Machine, caller};
+use crate::failure::{Failure, Status};
+
+/// Run a command in a container
+///
+/// In the container's namespaces, cgroup and label, with no more capabilities than its first
+/// process has, a clean environment, and the command looked up inside. Options for the command
+/// follow it; options of execute stand before it.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Exit status:
+  The command's own; 128 and the number of the signal that ended it;
+  127 where it was not found inside, 126 where it could not be run,
+  125 where execute itself failed.
+
+Examples:
+  virt-sandbox-service execute web1 -- apachectl configtest
+  virt-sandbox-service execute --user www-data web1 id
+  virt-sandbox-service execute -it web1 bash")]
+pub(crate) struct Args {
+    /// Run it as this user of the container, by name or number [default: root]
+    #[arg(short, long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+
+    /// Run it in this directory of the container
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+
+    /// Set a variable of its environment; may be repeated
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+
+    /// Pass stdin on
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+
+    /// Give it a terminal; also done where stdin and stdout are one
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+
+    /// The container
+    pub(crate) name: SandboxName,
+
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true)]
+    pub(crate) command: Vec<String>,
+}
+
+/// A variable for an environment (environ(7)).
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it has to be of the form NAME=VALUE".to_owned()),
+    }
+}
+
+pub(super) fn run(args: Args, machine: &Machine) -> Result<Status, Failure> {
+    // As podman and docker do, so that a failure of ours is never taken for the command's.
+    attempt(args, machine).map_err(|failure| failure.status(Status::EXECUTE))
+}
+
+fn attempt(args: Args, machine: &Machine) -> Result<Status, Failure> {
+    let host = machine.open()?;
+    let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let tty = args.tty || on_terminal;
+    let request = ExecuteRequest {
+        argv: args.command,
+        user: args.user,
+        workdir: args.workdir,
+        env: args.env,
+        interactive: args.interactive || tty,
+        tty,
+        caller: caller(),
+    };
+    let code = vss_manager::inside::execute(&host, &args.name, &request)?;
+    Ok(Status::of_command(code))
+}

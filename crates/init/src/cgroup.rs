@@ -1,0 +1,275 @@
+//! A cgroup namespace of the container's own, and the cgroup file systems mounted afresh.
+//!
+//! Without it the systemd inside would work in the host's hierarchies, see the other containers'
+//! and leave directories behind.
+//!
+//! The namespace begins one directory below the cgroup that libvirt set the limits on: a limit is
+//! a file in the directory it holds for, and a namespace's root directory can be written to by
+//! whoever can mount it. libvirt removes the directory with its own; in a v1 hierarchy that libvirt
+//! makes no directory in, the runner does, by its name.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use vss_model::confinement::payload_cgroup;
+
+use crate::failure::{Failure, Stage};
+use crate::mounts::{self, Attributes};
+use crate::sys;
+
+/// Where everybody expects the hierarchies.
+const TOP: &str = "/sys/fs/cgroup";
+/// The hierarchy that systemd keeps its units in on cgroup v1.
+const SYSTEMD: &str = "name=systemd";
+/// Where systemd looks for a v2 hierarchy beside those of v1. With it, it hears when the last process
+/// of a unit is gone; v1 tells that to a program of the host alone, and a unit whose main process
+/// ends before its children would be stopping until its time is over.
+const UNIFIED: &str = "/sys/fs/cgroup/unified";
+
+const FLAGS: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+
+/// A line of `/proc/self/cgroup`.
+#[derive(Debug, PartialEq)]
+struct Membership {
+    /// `cpu,cpuacct`, `name=systemd`; empty for v2.
+    controllers: String,
+    /// Below the root of the current namespace.
+    path: String,
+}
+
+/// What the host runs; it decides what the systemd inside finds.
+#[derive(Debug, PartialEq)]
+enum Layout {
+    /// cgroup v1: one mount for each hierarchy, and v2 beside them where the kernel has it.
+    V1(Vec<Membership>),
+    /// cgroup v2 alone.
+    V2(Membership),
+}
+
+pub(crate) fn enter() -> Result<(), Failure> {
+    let uuid = std::env::var("container_uuid").map_err(Failure::io(
+        Stage::Cgroup,
+        "container_uuid in the environment",
+    ))?;
+    let uuid = uuid.parse().map_err(Failure::io(
+        Stage::Cgroup,
+        "container_uuid in the environment",
+    ))?;
+    let payload = payload_cgroup(uuid);
+    let text = membership()?;
+    let layout = layout(&text).ok_or_else(|| {
+        Failure::new(
+            Stage::Cgroup,
+            "the host has no cgroup hierarchy for systemd: neither v2 nor name=systemd",
+        )
+    })?;
+    uncover()?;
+    match layout {
+        Layout::V1(hierarchies) => enter_v1(&hierarchies, &payload),
+        Layout::V2(membership) => enter_v2(&membership, &payload),
+    }
+}
+
+fn layout(text: &str) -> Option<Layout> {
+    let mut v1 = Vec::new();
+    let mut v2 = None;
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let membership = Membership {
+            controllers: fields.next()?.to_owned(),
+            path: fields.next()?.to_owned(),
+        };
+        if membership.controllers.is_empty() {
+            v2 = Some(membership);
+        } else {
+            v1.push(membership);
+        }
+    }
+    if v1.iter().any(|h| h.controllers == SYSTEMD) {
+        Some(Layout::V1(v1))
+    } else {
+        v2.map(Layout::V2)
+    }
+}
+
+/// Takes away what libvirt mounted there: the host's own hierarchies.
+fn uncover() -> Result<(), Failure> {
+    loop {
+        match unmount(TOP, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) => {}
+            // Not a mount point any more.
+            Err(Errno::INVAL) => return Ok(()),
+            Err(error) => return Err(Failure::io(Stage::Cgroup, TOP)(error)),
+        }
+    }
+}
+
+fn enter_v1(hierarchies: &[Membership], payload: &str) -> Result<(), Failure> {
+    mount(
+        "tmpfs",
+        TOP,
+        "tmpfs",
+        FLAGS,
+        c"mode=0755,size=64k,nr_inodes=64",
+    )
+    .map_err(Failure::io(Stage::Cgroup, TOP))?;
+    for hierarchy in hierarchies {
+        let directory = hierarchy.directory();
+        fs::create_dir(&directory).map_err(Failure::io(Stage::Cgroup, &directory))?;
+        hierarchy.mount_v1(&directory)?;
+        descend(&directory, &hierarchy.path, payload)?;
+        unmount(directory.as_str(), UnmountFlags::empty())
+            .map_err(Failure::io(Stage::Cgroup, &directory))?;
+    }
+    let unified = enter_unified(payload)?;
+    sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
+    if unified {
+        mount_v2(UNIFIED)?;
+    }
+    for hierarchy in hierarchies {
+        let directory = hierarchy.directory();
+        hierarchy.mount_v1(&directory)?;
+        if hierarchy.controllers == SYSTEMD {
+            continue;
+        }
+        mounts::set(Path::new(&directory), Attributes::READ_ONLY, Stage::Cgroup)?;
+        for name in hierarchy.aliases() {
+            let link = format!("{TOP}/{name}");
+            symlink(&hierarchy.controllers, &link).map_err(Failure::io(Stage::Cgroup, &link))?;
+        }
+    }
+    mounts::set(Path::new(TOP), Attributes::READ_ONLY, Stage::Cgroup)
+}
+
+/// Moves into a v2 cgroup as well; `false` where the kernel has no v2.
+fn enter_unified(payload: &str) -> Result<bool, Failure> {
+    fs::create_dir(UNIFIED).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
+    match mount("cgroup2", UNIFIED, "cgroup2", FLAGS, None) {
+        Ok(()) => {}
+        Err(Errno::NODEV) => {
+            fs::remove_dir(UNIFIED).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
+            return Ok(false);
+        }
+        Err(error) => return Err(Failure::io(Stage::Cgroup, UNIFIED)(error)),
+    }
+    // The kernel tells the place in it once it has been mounted, by anybody.
+    let text = membership()?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::"));
+    descend(UNIFIED, own.unwrap_or("/"), payload)?;
+    unmount(UNIFIED, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
+    Ok(true)
+}
+
+fn enter_v2(membership: &Membership, payload: &str) -> Result<(), Failure> {
+    mount_v2(TOP)?;
+    descend(TOP, &membership.path, payload)?;
+    unmount(TOP, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, TOP))?;
+    sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
+    mount_v2(TOP)
+}
+
+fn mount_v2(at: &str) -> Result<(), Failure> {
+    mount("cgroup2", at, "cgroup2", FLAGS, None).map_err(Failure::io(Stage::Cgroup, at))
+}
+
+fn membership() -> Result<String, Failure> {
+    let path = "/proc/self/cgroup";
+    fs::read_to_string(path).map_err(Failure::io(Stage::Cgroup, path))
+}
+
+/// Makes the cgroup below this process's own and moves into it.
+fn descend(mounted: &str, own: &str, payload: &str) -> Result<(), Failure> {
+    let own = format!("{mounted}{}", own.trim_end_matches('/'));
+    let payload = format!("{own}/{payload}");
+    let fail = |error: io::Error| Failure::io(Stage::Cgroup, &payload)(error);
+    match fs::create_dir(&payload) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
+        _ => {}
+    }
+    // A new cpuset is empty and takes no process.
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let parent = Path::new(&own).join(file);
+        if mounted.ends_with("/cpuset") && parent.exists() {
+            let value = fs::read(parent).map_err(fail)?;
+            write(&Path::new(&payload).join(file), &value).map_err(fail)?;
+        }
+    }
+    write(&Path::new(&payload).join("cgroup.procs"), b"0").map_err(fail)
+}
+
+/// Writes to a file of the kernel, which is there already.
+fn write(path: &Path, value: &[u8]) -> io::Result<()> {
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(value)
+}
+
+impl Membership {
+    fn directory(&self) -> String {
+        let name = self.controllers.strip_prefix("name=");
+        format!("{TOP}/{}", name.unwrap_or(&self.controllers))
+    }
+
+    /// The single controllers of a hierarchy that has several.
+    fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.controllers
+            .split(',')
+            .filter(|name| *name != self.controllers)
+    }
+
+    fn mount_v1(&self, directory: &str) -> Result<(), Failure> {
+        let options = if self.controllers.starts_with("name=") {
+            format!("none,{}\0", self.controllers)
+        } else {
+            format!("{}\0", self.controllers)
+        };
+        let options = std::ffi::CStr::from_bytes_until_nul(options.as_bytes()).ok();
+        mount("cgroup", directory, "cgroup", FLAGS, options)
+            .map_err(Failure::io(Stage::Cgroup, directory))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v1_is_every_hierarchy_but_the_empty_v2() {
+        let text = "3:name=systemd:/machine/a\n2:cpu,cpuacct:/x:y\n0::/\n";
+        let Some(Layout::V1(found)) = layout(text) else {
+            panic!("not v1");
+        };
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].directory(), "/sys/fs/cgroup/systemd");
+        assert_eq!(found[1].path, "/x:y");
+        assert_eq!(found[1].aliases().collect::<Vec<_>>(), ["cpu", "cpuacct"]);
+        assert_eq!(found[0].aliases().count(), 0);
+    }
+
+    #[test]
+    fn v2_stands_alone_even_beside_a_stray_v1_controller() {
+        for text in [
+            "0::/machine.slice/x/libvirt\n",
+            "1:net_cls:/\n0::/machine.slice/x/libvirt\n",
+        ] {
+            let Some(Layout::V2(found)) = layout(text) else {
+                panic!("not v2");
+            };
+            assert_eq!(found.path, "/machine.slice/x/libvirt");
+        }
+    }
+
+    #[test]
+    fn v1_without_a_hierarchy_for_systemd_is_nothing() {
+        assert_eq!(layout("1:cpu:/\n"), None);
+        assert_eq!(layout(""), None);
+    }
+}

@@ -1,0 +1,324 @@
+//! Inside a running container: a service has ended, the container ends with it.
+//!
+//! systemd starts this by `OnFailure=` and `OnSuccess=` of the container's units and tells in
+//! `$MONITOR_*` what happened (systemd.exec(5), since 251). What is to be said is left in a file
+//! that the host reads once the container is gone; then the container powers off.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::failure::{Failure, Stage};
+
+/// Where the host looks (in the container's own `/var`).
+const FILE: &str = "/var/lib/virt-sandbox/ended";
+/// How long after a unit ended another one's end may still be going on.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// How a unit ended, in systemd's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct End {
+    unit: String,
+    /// `success`, `exit-code`, `signal`, `timeout`, …
+    result: String,
+    /// `exited`, `killed`, `dumped`; empty if no process ran.
+    code: String,
+    /// An exit status, or the name or number of a signal.
+    status: String,
+}
+
+/// A unit as `systemctl show` has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Shown {
+    unit: String,
+    active: String,
+    has_job: bool,
+    result: String,
+    code: String,
+    status: String,
+}
+
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    /// Something is still up, or on its way.
+    Leave,
+    End(End),
+}
+
+pub(crate) fn run(units: &[String]) -> Result<(), Failure> {
+    let monitor = monitor();
+    let mut verdict = decide(&show(units)?, monitor.as_ref());
+    if verdict == Verdict::Leave {
+        // Two units that end at once start this only once.
+        std::thread::sleep(SETTLE);
+        verdict = decide(&show(units)?, monitor.as_ref());
+    }
+    let Verdict::End(end) = verdict else {
+        return Ok(());
+    };
+    record(&end).map_err(Failure::io(Stage::Ended, FILE))?;
+    systemctl(&["--no-block", "exit", &exit_status(&end).to_string()]).map(drop)
+}
+
+fn monitor() -> Option<End> {
+    let read = |name: &str| std::env::var(name).unwrap_or_default();
+    let unit = std::env::var("MONITOR_UNIT").ok()?;
+    Some(End {
+        unit,
+        result: read("MONITOR_SERVICE_RESULT"),
+        code: read("MONITOR_EXIT_CODE"),
+        status: read("MONITOR_EXIT_STATUS"),
+    })
+}
+
+/// One failure ends the container; success does when no unit is left. A unit with a job, or one
+/// that waits for its own restart, is not at its end.
+fn decide(shown: &[Shown], monitor: Option<&End>) -> Verdict {
+    let mut last = None;
+    for unit in shown {
+        let at_rest = !unit.has_job && matches!(unit.active.as_str(), "failed" | "inactive");
+        let end = unit.end(monitor);
+        if at_rest && unit.active == "failed" {
+            return Verdict::End(end);
+        }
+        if !at_rest {
+            last = Some(Verdict::Leave);
+        } else if last.is_none() {
+            last = Some(Verdict::End(end));
+        }
+    }
+    last.unwrap_or(Verdict::Leave)
+}
+
+impl Shown {
+    /// What systemd told about the unit that started this is better than what it still knows.
+    fn end(&self, monitor: Option<&End>) -> End {
+        match monitor {
+            Some(end) if end.unit == self.unit => end.clone(),
+            _ => End {
+                unit: self.unit.clone(),
+                result: self.result.clone(),
+                code: self.code.clone(),
+                status: self.status.clone(),
+            },
+        }
+    }
+}
+
+/// Reads `systemctl show`: a block of `KEY=VALUE` lines for each unit, in the order asked for.
+fn parse_shown(units: &[String], text: &str) -> Vec<Shown> {
+    let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
+    units
+        .iter()
+        .zip(blocks)
+        .map(|(unit, block)| {
+            let mut shown = Shown {
+                unit: unit.clone(),
+                ..Shown::default()
+            };
+            for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
+                let value = value.to_owned();
+                match key {
+                    // An alias, once its unit is known by another name.
+                    "Id" => shown.unit = value,
+                    "ActiveState" => shown.active = value,
+                    "Job" => shown.has_job = !matches!(value.as_str(), "" | "0"),
+                    "Result" => shown.result = value,
+                    "ExecMainCode" => shown.code = code_word(&value).to_owned(),
+                    "ExecMainStatus" => shown.status = value,
+                    _ => {}
+                }
+            }
+            shown
+        })
+        .collect()
+}
+
+/// `CLD_EXITED`, `CLD_KILLED` and `CLD_DUMPED` of sigaction(2), as `$MONITOR_EXIT_CODE` has them.
+fn code_word(number: &str) -> &'static str {
+    match number {
+        "1" => "exited",
+        "2" => "killed",
+        "3" => "dumped",
+        _ => "",
+    }
+}
+
+fn show(units: &[String]) -> Result<Vec<Shown>, Failure> {
+    let mut args = vec![
+        "show",
+        "--property=Id,ActiveState,Job,Result,ExecMainCode,ExecMainStatus",
+        "--",
+    ];
+    args.extend(units.iter().map(String::as_str));
+    let text = systemctl(&args)?;
+    Ok(parse_shown(units, &text))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one program that this one runs: D-Bus is not for a program of this size"
+)]
+fn systemctl(args: &[&str]) -> Result<String, Failure> {
+    let output = Command::new("/usr/bin/systemctl")
+        .args(args)
+        .output()
+        .map_err(Failure::io(Stage::Ended, "/usr/bin/systemctl"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let text = format!("systemctl {}: {}", args.join(" "), said.trim());
+    Err(Failure::new(Stage::Ended, text))
+}
+
+/// One line, in place of what an earlier end left.
+fn record(end: &End) -> std::io::Result<()> {
+    let new = format!("{FILE}.new");
+    fs::create_dir_all("/var/lib/virt-sandbox")?;
+    let _ = fs::remove_file(&new);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    writeln!(
+        file,
+        "unit={} result={} code={} status={}",
+        end.unit, end.result, end.code, end.status
+    )?;
+    file.sync_all()?;
+    fs::rename(&new, FILE)
+}
+
+/// As a shell has it: a signal counts from 128; a failure never is 0.
+fn exit_status(end: &End) -> u8 {
+    let number = end.status.parse::<u8>().ok();
+    match end.code.as_str() {
+        "killed" | "dumped" => number
+            .or_else(|| signal_number(&end.status))
+            .map_or(255, |signal| 128u8.saturating_add(signal)),
+        _ if end.result == "success" => number.unwrap_or(0),
+        _ => number.filter(|status| *status != 0).unwrap_or(1),
+    }
+}
+
+/// `$MONITOR_EXIT_STATUS` names a signal: `TERM`.
+fn signal_number(name: &str) -> Option<u8> {
+    let signals = [
+        ("HUP", libc::SIGHUP),
+        ("INT", libc::SIGINT),
+        ("QUIT", libc::SIGQUIT),
+        ("ILL", libc::SIGILL),
+        ("TRAP", libc::SIGTRAP),
+        ("ABRT", libc::SIGABRT),
+        ("BUS", libc::SIGBUS),
+        ("FPE", libc::SIGFPE),
+        ("KILL", libc::SIGKILL),
+        ("USR1", libc::SIGUSR1),
+        ("SEGV", libc::SIGSEGV),
+        ("USR2", libc::SIGUSR2),
+        ("PIPE", libc::SIGPIPE),
+        ("ALRM", libc::SIGALRM),
+        ("TERM", libc::SIGTERM),
+        ("XCPU", libc::SIGXCPU),
+        ("XFSZ", libc::SIGXFSZ),
+        ("SYS", libc::SIGSYS),
+    ];
+    let number = signals.iter().find(|(word, _)| *word == name)?.1;
+    u8::try_from(number).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(unit: &str, active: &str, has_job: bool) -> Shown {
+        Shown {
+            unit: unit.to_owned(),
+            active: active.to_owned(),
+            has_job,
+            result: "exit-code".to_owned(),
+            code: "exited".to_owned(),
+            status: "3".to_owned(),
+        }
+    }
+
+    fn end(result: &str, code: &str, status: &str) -> End {
+        End {
+            unit: "a.service".to_owned(),
+            result: result.to_owned(),
+            code: code.to_owned(),
+            status: status.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_failure_ends_the_container_even_beside_a_unit_that_is_up() {
+        let units = [
+            shown("b.service", "active", false),
+            shown("a.service", "failed", false),
+        ];
+        assert_eq!(
+            decide(&units, None),
+            Verdict::End(end("exit-code", "exited", "3"))
+        );
+    }
+
+    #[test]
+    fn success_ends_it_when_no_unit_is_left() {
+        let monitor = end("success", "exited", "0");
+        let alone = [shown("a.service", "inactive", false)];
+        assert_eq!(
+            decide(&alone, Some(&monitor)),
+            Verdict::End(monitor.clone())
+        );
+        let beside = [
+            shown("a.service", "inactive", false),
+            shown("b.service", "active", false),
+        ];
+        assert_eq!(decide(&beside, Some(&monitor)), Verdict::Leave);
+    }
+
+    #[test]
+    fn what_comes_back_is_not_at_its_end() {
+        for (active, job) in [
+            ("activating", false),
+            ("failed", true),
+            ("inactive", true),
+            ("reloading", false),
+            ("deactivating", false),
+        ] {
+            assert_eq!(
+                decide(&[shown("a.service", active, job)], None),
+                Verdict::Leave
+            );
+        }
+    }
+
+    #[test]
+    fn systemctl_show_is_read() {
+        let units = ["a.service".to_owned(), "b.socket".to_owned()];
+        let text = "Result=signal\nExecMainCode=2\nExecMainStatus=9\nId=a.service\nActiveState=failed\nJob=17\n\nResult=success\nId=b.socket\nActiveState=active\n";
+        let found = parse_shown(&units, text);
+        assert!(found[0].has_job);
+        assert_eq!(
+            (found[0].code.as_str(), found[0].status.as_str()),
+            ("killed", "9")
+        );
+        assert_eq!(found[1].unit, "b.socket");
+        assert!(!found[1].has_job);
+    }
+
+    #[test]
+    fn exit_statuses_are_the_shells() {
+        assert_eq!(exit_status(&end("exit-code", "exited", "3")), 3);
+        assert_eq!(exit_status(&end("signal", "killed", "9")), 137);
+        assert_eq!(exit_status(&end("core-dump", "dumped", "SEGV")), 139);
+        assert_eq!(exit_status(&end("timeout", "", "")), 1);
+        assert_eq!(exit_status(&end("success", "exited", "0")), 0);
+        assert_eq!(exit_status(&end("protocol", "exited", "0")), 1);
+    }
+}

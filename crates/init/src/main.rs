@@ -1,0 +1,83 @@
+//! The first process of a container, before systemd.
+//!
+//! libvirt's LXC driver makes the namespaces and the mounts; what it can't do is done here, in
+//! this order, and then the program is replaced by systemd:
+//!
+//! 1. [`label`]: the process runs in the SELinux context that was planned, or nothing runs.
+//! 2. [`limits`]: the hard limits are lifted, so that units can have their own without the
+//!    capability that would be needed later.
+//! 3. [`keyring`](sys::join_new_session_keyring): a session keyring that is not the host's.
+//! 4. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
+//!    the cgroup file systems as that namespace shows them.
+//! 5. [`mounts`]: writable trees are nosuid and nodev, `/` and `/usr` are read-only, and what
+//!    `/proc` and `/sys` tell of the host is out of sight.
+//! 6. [`privileges`]: bounding set, seccomp filter, capabilities.
+//!
+//! Nothing of the container has run when this does, but its files are what an earlier run left:
+//! every path is opened without following a link. A step that fails ends the program, and with
+//! it the domain, with one line on the console and an exit status of its own ([`Failure`]).
+//!
+//! The same program, started inside by a unit of its own with `--ended`, tells the host how a
+//! service ended: [`ended`].
+
+mod args;
+mod cgroup;
+mod ended;
+mod failure;
+mod label;
+mod limits;
+mod mounts;
+mod privileges;
+mod sys;
+
+use std::process::ExitCode;
+
+use crate::args::{Args, Boot};
+use crate::failure::{Failure, Stage};
+
+fn main() -> ExitCode {
+    let done = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Args::Boot(boot)) => run(&boot).map(|never| match never {}),
+        Ok(Args::Ended(units)) => ended::run(&units),
+        Ok(Args::Version) => {
+            sys::say(concat!("virt-sandbox-init ", env!("CARGO_PKG_VERSION")));
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let line = format!("virt-sandbox-init: {failure}");
+            sys::say(&line);
+            sys::notify(&line);
+            ExitCode::from(failure.stage.exit_status())
+        }
+    }
+}
+
+fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
+    if std::process::id() != 1 {
+        return Err(Failure::new(
+            Stage::Usage,
+            "this is the first process of a container and is started by libvirt; see virt-sandbox-service(1)",
+        ));
+    }
+    sys::prepare_process();
+    mounts::check_kernel_file_systems()?;
+    if let Some(wanted) = &boot.label {
+        label::check(wanted)?;
+    }
+    limits::lift()?;
+    sys::join_new_session_keyring().map_err(Failure::io(Stage::Keyring, "session keyring"))?;
+    cgroup::enter()?;
+    mounts::harden(&boot.writable)?;
+    mounts::mask()?;
+    sys::close_descriptors().map_err(Failure::io(Stage::Exec, "open file descriptors"))?;
+    privileges::reduce(boot.confinement)?;
+    let error = sys::exec(&boot.command);
+    Err(Failure::io(
+        Stage::Exec,
+        boot.command[0].to_string_lossy().as_ref(),
+    )(error))
+}

@@ -1,0 +1,300 @@
+//! A domain that runs: waiting until its service is up, then becoming the waiter.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime};
+
+use vss_config::{Phase, RunLock, RuntimeState};
+use vss_enter::{Container, start_time};
+use vss_libvirt::{Hypervisor, RunningDomain};
+use vss_runner::console::Console;
+use vss_runner::handover::{self, Options};
+use vss_runner::notify::Inbox;
+use vss_runner::outcome::{self, Evidence, Start, Trouble};
+use vss_runner::upstream::Upstream;
+use vss_runner::watch::{Allowance, Event, Watch};
+use vss_runner::{say, sys};
+
+use crate::ended::{self, Next};
+use crate::error::{Error, chain, io};
+use crate::launch::is_selinux_on;
+use crate::sandbox::{START_MARGIN, Sandbox};
+
+/// How often units that are on their way are asked after.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a systemd that doesn't answer is asked, before that counts as a failure.
+const ATTEMPTS: u32 = 10;
+
+/// What outlives a container's PID 1, and so a reboot.
+pub(crate) struct Parts {
+    pub(crate) signals: OwnedFd,
+    pub(crate) inbox: Inbox,
+    pub(crate) console: Console,
+}
+
+/// A PID 1 that is held.
+struct Held {
+    container: Container,
+    start: u64,
+}
+
+/// What came of waiting.
+enum Waited {
+    Up,
+    Failed(Trouble),
+    Gone,
+    Stop,
+}
+
+/// Waits until the service is up and becomes the waiter; returns where it ends before. `adopted`: the
+/// domain was found running, and PID 1 may have said long ago that it is ready.
+pub(crate) fn run(
+    sandbox: &Sandbox,
+    lock: RunLock,
+    mut parts: Parts,
+    mut domain: RunningDomain,
+    mut adopted: bool,
+) -> Result<u8, Error> {
+    loop {
+        let mut evidence = Evidence::default();
+        if let Ok(held) = hold(&domain) {
+            let mut watch = watch(sandbox, parts, &domain, &held)?;
+            match begin(sandbox, &domain, &held, &mut watch, adopted) {
+                Ok(Waited::Up) => return become_waiter(sandbox, lock, &domain, &held, &watch),
+                Ok(Waited::Failed(trouble)) => {
+                    shut_down(sandbox, &mut watch)?;
+                    return ended::fail(sandbox, &watch.console, &trouble);
+                }
+                Ok(Waited::Gone) => evidence.wait_status = sys::wait_status(held.container.fd()),
+                Ok(Waited::Stop) => {
+                    evidence.stopped = true;
+                    evidence.killed = !shut_down(sandbox, &mut watch)?;
+                }
+                Err(error) => {
+                    shut_down(sandbox, &mut watch)?;
+                    return Err(ended::give_up(sandbox, error));
+                }
+            }
+            parts = Parts {
+                signals: watch.signals,
+                inbox: watch.inbox,
+                console: watch.console,
+            };
+        }
+        match ended::settle(sandbox, &parts, evidence, domain.init_pid)? {
+            Next::Again(new) => domain = new,
+            Next::Over(end) => return ended::conclude(sandbox, &parts.console, &end, false),
+        }
+        adopted = false;
+    }
+}
+
+fn hold(domain: &RunningDomain) -> Result<Held, vss_enter::Error> {
+    let start = start_time(domain.init_pid)?;
+    let container = Container::open(domain.init_pid, start)?;
+    Ok(Held { container, start })
+}
+
+fn watch(
+    sandbox: &Sandbox,
+    parts: Parts,
+    domain: &RunningDomain,
+    held: &Held,
+) -> Result<Watch, Error> {
+    // Without a console the container runs all the same, unseen.
+    let terminal = sandbox.open_console().unwrap_or_else(|error| {
+        say(&chain(&error));
+        None
+    });
+    let process = held.container.fd().try_clone_to_owned();
+    Ok(Watch {
+        init: domain.init_pid,
+        process: process.map_err(io("keep hold of the container"))?,
+        inbox: parts.inbox,
+        terminal,
+        signals: parts.signals,
+        console: parts.console,
+        upstream: Upstream::from_environment(),
+        allowance: Allowance::new(Instant::now()),
+    })
+}
+
+fn begin(
+    sandbox: &Sandbox,
+    domain: &RunningDomain,
+    held: &Held,
+    watch: &mut Watch,
+    adopted: bool,
+) -> Result<Waited, Error> {
+    // It may be another's by now, whose pid libvirt told a moment ago: asked again, it is ours.
+    if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(domain) {
+        return Ok(Waited::Gone);
+    }
+    check_label(sandbox, domain.init_pid)?;
+    save(sandbox, domain, held, Phase::Starting)?;
+    sandbox.note_cgroups(domain.init_pid)?;
+    let limit = sandbox.config.timeouts.start;
+    let deadline =
+        limit.map(|s| Instant::now() + Duration::from_secs(s.saturating_add(START_MARGIN)));
+    if !adopted {
+        match watch.next(deadline).map_err(io("wait for the container"))? {
+            Event::Ready => {}
+            Event::Gone => return Ok(Waited::Gone),
+            Event::Stop => return Ok(Waited::Stop),
+            Event::Deadline => {
+                let seconds = limit.unwrap_or_default();
+                return Ok(Waited::Failed(Trouble::TimedOut { seconds }));
+            }
+        }
+    }
+    wait_for_units(sandbox, held, watch, deadline)
+}
+
+/// PID 1 is ready when its queue of jobs is empty, also where the service failed.
+fn wait_for_units(
+    sandbox: &Sandbox,
+    held: &Held,
+    watch: &mut Watch,
+    deadline: Option<Instant>,
+) -> Result<Waited, Error> {
+    let mut unanswered = 0;
+    loop {
+        match sandbox.ask_units(&held.container) {
+            Ok(units) => match outcome::start(&units) {
+                Start::Up => return Ok(Waited::Up),
+                Start::Failed(trouble) => return Ok(Waited::Failed(trouble)),
+                Start::Wait => {}
+            },
+            Err(error) => {
+                unanswered += 1;
+                if unanswered == ATTEMPTS {
+                    return Err(error);
+                }
+            }
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| now >= deadline) {
+            let seconds = sandbox.config.timeouts.start.unwrap_or_default();
+            return Ok(Waited::Failed(Trouble::TimedOut { seconds }));
+        }
+        let again = now + ASK_AGAIN;
+        loop {
+            match watch
+                .next(Some(again))
+                .map_err(io("wait for the container"))?
+            {
+                Event::Gone => return Ok(Waited::Gone),
+                Event::Stop => return Ok(Waited::Stop),
+                Event::Ready => {}
+                Event::Deadline => break,
+            }
+        }
+    }
+}
+
+/// The init has checked it already; whoever is adopted is checked again.
+fn check_label(sandbox: &Sandbox, init: u32) -> Result<(), Error> {
+    if !is_selinux_on() {
+        return Ok(());
+    }
+    let path = format!("/proc/{init}/attr/current");
+    let found = std::fs::read(&path).map_err(crate::error::at("read", &path))?;
+    let found = String::from_utf8_lossy(&found);
+    let found = found.trim_end_matches(['\0', '\n']);
+    let wanted = sandbox.config.label.to_string();
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::Label {
+        name: sandbox.name().clone(),
+        found: found.to_owned(),
+        wanted,
+    })
+}
+
+fn save(sandbox: &Sandbox, domain: &RunningDomain, held: &Held, phase: Phase) -> Result<(), Error> {
+    let own = std::process::id();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let earlier = sandbox.store.state(sandbox.name())?;
+    let started = earlier
+        .filter(|state| (state.init_pid, state.init_start) == (domain.init_pid, held.start))
+        .map_or_else(|| now.map_or(0, |now| now.as_secs()), |state| state.started);
+    let state = RuntimeState {
+        uuid: sandbox.config.uuid,
+        init_pid: domain.init_pid,
+        init_start: held.start,
+        controller_pid: domain.controller_pid,
+        waiter_pid: own,
+        // The start time stays the same through every exec.
+        waiter_start: start_time(own)?,
+        started,
+        phase,
+    };
+    Ok(sandbox.store.save_state(sandbox.name(), &state)?)
+}
+
+/// Stops a container that nobody waits on; what was noted of it is cleared.
+pub(crate) fn stop(sandbox: &Sandbox, parts: Parts, domain: &RunningDomain) -> Result<(), Error> {
+    if let Ok(held) = hold(domain) {
+        sandbox.note_cgroups(domain.init_pid)?;
+        let mut watch = watch(sandbox, parts, domain, &held)?;
+        shut_down(sandbox, &mut watch)?;
+    }
+    // Destroys nothing where libvirt has forgotten it already.
+    sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
+    ended::clear(sandbox);
+    Ok(sandbox.store.clear_runtime(sandbox.name())?)
+}
+
+/// Has systemd inside power off, and waits; after the time that the unit inside has for it, the
+/// domain is destroyed. Says whether it went by itself.
+pub(crate) fn shut_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<bool, Error> {
+    let deadline = sandbox.stop_limit().map(|limit| Instant::now() + limit);
+    // It may be gone, which is the next event.
+    let _ = sys::send_signal(watch.process.as_fd(), sys::POWER_OFF);
+    loop {
+        match watch.next(deadline).map_err(io("wait for the container"))? {
+            Event::Gone => return Ok(true),
+            Event::Ready | Event::Stop => {}
+            Event::Deadline => {
+                say("the container did not stop in time: destroying it");
+                sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
+                return Ok(false);
+            }
+        }
+    }
+}
+
+fn become_waiter(
+    sandbox: &Sandbox,
+    lock: RunLock,
+    domain: &RunningDomain,
+    held: &Held,
+    watch: &Watch,
+) -> Result<u8, Error> {
+    save(sandbox, domain, held, Phase::Ready)?;
+    watch.upstream.send("READY=1\nSTATUS=Ready");
+    let pass = |fd: &dyn AsFd| sys::pass_on(fd.as_fd()).map_err(io("hand a descriptor over"));
+    let log = handover::write_log(watch.console.kept()).map_err(io("hand the log over"))?;
+    let mut options = Options::default()
+        .with("init", domain.init_pid)
+        .with("start", held.start)
+        .with("pidfd", pass(&watch.process)?)
+        .with("inbox", pass(&watch.inbox)?)
+        .with("log", pass(&log)?)
+        .with("lock", lock.inherit()?);
+    if let Some(terminal) = &watch.terminal {
+        options = options.with("console", pass(terminal)?);
+    }
+    if let Some(limit) = sandbox.stop_limit() {
+        options = options.with("stop-after", limit.as_secs());
+    }
+    if let Some(root) = &sandbox.root {
+        options = options.with("root", root);
+    }
+    let program = handover::beside("virt-sandbox-wait").map_err(io("find virt-sandbox-wait"))?;
+    let args: Vec<String> = std::iter::once(sandbox.name().to_string())
+        .chain(options.to_args())
+        .collect();
+    let error = sys::exec(program.as_os_str(), &args);
+    Err(crate::error::at("execute", program)(error))
+}

@@ -1,0 +1,178 @@
+//! PID 1 is gone: finding out why, going on with what was rebooted, cleaning up after the rest.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use vss_libvirt::{Hypervisor, RunningDomain};
+use vss_runner::console::Console;
+use vss_runner::handover::{self, Options};
+use vss_runner::notify::Inbox;
+use vss_runner::outcome::{self, Claim, End, Evidence, Trouble};
+use vss_runner::upstream::Upstream;
+use vss_runner::{say, sys};
+
+use crate::attend::{self, Parts};
+use crate::error::{Error, chain, io};
+use crate::launch;
+use crate::sandbox::Sandbox;
+
+/// How long libvirt may take to forget a domain whose PID 1 is gone.
+const FORGETS: Duration = Duration::from_secs(10);
+/// How many lines of the log a failure is told with.
+const TOLD: usize = 10;
+
+/// What comes after a PID 1.
+pub(crate) enum Next {
+    /// Nothing.
+    Over(End),
+    /// Another, of the same sandbox.
+    Again(RunningDomain),
+}
+
+/// `virt-sandbox-run ended NAME`, executed by the waiter.
+pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
+    let signals = sys::signals().map_err(io("take signals"))?;
+    let lock = sandbox
+        .store
+        .adopt_run_lock(sandbox.name(), options.need("lock")?)?;
+    let inbox = Inbox::adopt(options.take("inbox")?);
+    let log = handover::read_log(options.take("log")?).map_err(io("read the log"))?;
+    let parts = Parts {
+        signals,
+        inbox,
+        console: Console::with_kept(Instant::now(), log),
+    };
+    let evidence = Evidence {
+        stopped: options.has("stopped"),
+        killed: options.has("killed"),
+        wait_status: options.get("wait-status")?,
+        ..Evidence::default()
+    };
+    match settle(sandbox, &parts, evidence, options.need("init")?)? {
+        Next::Over(end) => conclude(sandbox, &parts.console, &end, true),
+        Next::Again(domain) => attend::run(sandbox, lock, parts, domain, false),
+    }
+}
+
+/// Completes the evidence and weighs it. Where the container is to go on, it does when this returns.
+pub(crate) fn settle(
+    sandbox: &Sandbox,
+    parts: &Parts,
+    mut evidence: Evidence,
+    old_init: u32,
+) -> Result<Next, Error> {
+    let found = successor(sandbox, old_init);
+    evidence.runs_again = found.is_some();
+    evidence.report = sandbox.report();
+    evidence.claim = Claim::read(parts.console.kept());
+    let end = outcome::end(&evidence);
+    match (&end, found) {
+        (End::Reboot(_), Some(domain)) => {
+            say("rebooted from inside");
+            sandbox.remove_cgroups();
+            sandbox.forget_report();
+            Ok(Next::Again(domain))
+        }
+        (End::Reboot(_), None) => {
+            say("rebooted from inside");
+            Ok(Next::Again(launch::again(sandbox, &parts.inbox)?))
+        }
+        (_, Some(_)) => {
+            sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
+            Ok(Next::Over(end))
+        }
+        (_, None) => Ok(Next::Over(end)),
+    }
+}
+
+/// The domain with another PID 1: libvirt restarts one whose inside rebooted, whatever its
+/// description says. A domain that libvirt is just cleaning up after counts as none once that is
+/// done; a libvirt that doesn't answer knows of none.
+fn successor(sandbox: &Sandbox, old_init: u32) -> Option<RunningDomain> {
+    let end = Instant::now() + FORGETS;
+    loop {
+        match sandbox.libvirt().map(|l| l.find(sandbox.config.uuid)) {
+            Ok(Ok(None)) => return None,
+            Ok(Ok(Some(domain))) if domain.init_pid != old_init => return Some(domain),
+            Ok(Ok(Some(_)) | Err(vss_libvirt::Error::NoInit { .. })) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(Ok(Some(_))) => return None,
+            Ok(Err(error)) => {
+                say(&chain(&error));
+                return None;
+            }
+            Err(error) => {
+                say(&chain(&error));
+                return None;
+            }
+        }
+    }
+}
+
+/// The container is gone for good. `was_up`: its service had been, so that an end with success is
+/// one; before that, only a service that did what it had to is.
+pub(crate) fn conclude(
+    sandbox: &Sandbox,
+    console: &Console,
+    end: &End,
+    was_up: bool,
+) -> Result<u8, Error> {
+    let done = matches!(end, End::Service(report) if report.is_success());
+    let upstream = Upstream::from_environment();
+    if done && !was_up {
+        upstream.send("READY=1");
+    }
+    let too_early = !was_up && !done && matches!(end, End::PowerOff);
+    let status = if too_early { 1 } else { end.exit_status() };
+    let name = sandbox.name();
+    let message = if too_early {
+        format!("{end} before the service was up")
+    } else {
+        end.to_string()
+    };
+    say(&format!("{name}: {message}"));
+    clear(sandbox);
+    if status == 0 {
+        sandbox.store.clear_runtime(name)?;
+    } else {
+        upstream.send(&format!("STATUS={message}"));
+        sandbox.leave_failure(message, console.telling(&sandbox.units(), TOLD))?;
+    }
+    Ok(status)
+}
+
+/// The service did not come up; the container has been stopped.
+pub(crate) fn fail(sandbox: &Sandbox, console: &Console, trouble: &Trouble) -> Result<u8, Error> {
+    let message = trouble.to_string();
+    say(&format!("{}: {message}", sandbox.name()));
+    Upstream::from_environment().send(&format!("STATUS={message}"));
+    clear(sandbox);
+    sandbox.leave_failure(message, console.telling(&sandbox.units(), TOLD))?;
+    Ok(match trouble {
+        Trouble::Ended(report) => report.exit_status().max(1),
+        _ => 1,
+    })
+}
+
+/// Leaves why, and nothing else.
+pub(crate) fn give_up(sandbox: &Sandbox, error: Error) -> Error {
+    let message = chain(&error);
+    clear(sandbox);
+    if let Err(other) = sandbox.leave_failure(message, Vec::new()) {
+        say(&chain(&other));
+    }
+    error
+}
+
+/// Takes away what stood for a running container. What can't be taken away is taken over by the next
+/// start.
+pub(crate) fn clear(sandbox: &Sandbox) {
+    sandbox.remove_cgroups();
+    let host = sandbox.host_directory();
+    let _ = fs::remove_file(host.join("notify"));
+    let _ = fs::remove_dir(host);
+    if let Err(error) = sandbox.store.clear_state(sandbox.name()) {
+        say(&chain(&error));
+    }
+}

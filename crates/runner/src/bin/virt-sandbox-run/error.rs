@@ -1,0 +1,106 @@
+//! What can go wrong on the host's side.
+
+use std::io;
+use std::path::PathBuf;
+
+use vss_libvirt::{NetworkError, OpenError, StartError};
+use vss_model::SandboxName;
+use vss_runner::handover::Misunderstood;
+use vss_unit::ManagerError;
+
+/// Why a verb was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Handover(#[from] Misunderstood),
+    #[error(transparent)]
+    Store(#[from] vss_config::Error),
+    #[error("{0} is being run already")]
+    RunAlready(SandboxName),
+    #[error("{0} is not running")]
+    NotRunning(SandboxName),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Libvirt(#[from] vss_libvirt::Error),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Start(StartError),
+    #[error("the first process of {name} gave up: {said}")]
+    GaveUp { name: SandboxName, said: String },
+    #[error(transparent)]
+    Enter(#[from] vss_enter::Error),
+    #[error("can't ask the systemd inside {name}")]
+    Inside {
+        name: SandboxName,
+        source: ManagerError,
+    },
+    #[error("the running container {name} has the label {found:?} instead of {wanted}")]
+    Label {
+        name: SandboxName,
+        found: String,
+        wanted: String,
+    },
+    #[error("{name}: {unit} was not reloaded: {result}")]
+    Reload {
+        name: SandboxName,
+        unit: String,
+        result: String,
+    },
+    #[error("{0}: nothing in it can be reloaded")]
+    NothingToReload(SandboxName),
+    #[error("{name} did not stop within {seconds} s")]
+    StillThere { name: SandboxName, seconds: u64 },
+    #[error("can't {what}")]
+    Io { what: String, source: io::Error },
+}
+
+impl Error {
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Open(error) => error.hint(),
+            Self::Network(error) => error.hint(),
+            Self::Start(error) => error.hint(),
+            Self::RunAlready(name) => Some(format!("see `virt-sandbox-service status {name}`")),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Handover(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// For `map_err`: what was being done, on what.
+pub(crate) fn io<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Error {
+    move |error| Error::Io {
+        what: what.into(),
+        source: error.into(),
+    }
+}
+
+/// For `map_err`: the same on a path.
+pub(crate) fn at<E: Into<io::Error>>(
+    verb: &str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(E) -> Error {
+    let what = format!("{verb} {}", path.into().display());
+    io(what)
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! Asking the systemd inside, on its private socket.
+
+use std::path::Path;
+use std::time::Duration;
+
+use vss_enter::Container;
+use vss_model::UnitName;
+use vss_runner::outcome::UnitView;
+use vss_unit::{JobResult, Limits, ManagerError, ServiceManager, Systemd};
+
+use crate::error::Error;
+use crate::sandbox::Sandbox;
+
+const SOCKET: &str = "/run/systemd/private";
+/// For one answer: a container that doesn't answer is asked again.
+const ANSWER: Duration = Duration::from_secs(5);
+
+impl Sandbox {
+    fn systemd(&self, container: &Container) -> Result<Systemd, Error> {
+        let stream = container.connect(Path::new(SOCKET))?;
+        let limits = Limits {
+            call: ANSWER,
+            job: self.config.timeouts.start.map(Duration::from_secs),
+        };
+        Systemd::over_with(stream, limits).map_err(|source| self.inside(source))
+    }
+
+    fn inside(&self, source: ManagerError) -> Error {
+        Error::Inside {
+            name: self.name().clone(),
+            source,
+        }
+    }
+
+    /// The states of the units that the sandbox is for.
+    pub(crate) fn ask_units(&self, container: &Container) -> Result<Vec<UnitView>, Error> {
+        let systemd = self.systemd(container)?;
+        let view = |unit: &UnitName| view(&systemd, unit).map_err(|source| self.inside(source));
+        self.config.units.iter().map(view).collect()
+    }
+}
+
+fn view(systemd: &Systemd, unit: &UnitName) -> Result<UnitView, ManagerError> {
+    let status = systemd.status(unit)?;
+    Ok(UnitView {
+        name: unit.to_string(),
+        load: status.load,
+        active: status.active,
+        result: status.result,
+        code: status.exec_main_code,
+        status: status.exec_main_status,
+        condition_met: status.condition_met,
+        failed_conditions: status.failed_conditions,
+        job_pending: status.job_pending,
+    })
+}
+
+/// Has every unit that can read its configuration anew.
+pub(crate) fn reload(sandbox: &Sandbox) -> Result<u8, Error> {
+    let name = sandbox.name();
+    let state = sandbox
+        .store
+        .state(name)?
+        .ok_or_else(|| Error::NotRunning(name.clone()))?;
+    let container = Container::open(state.init_pid, state.init_start)?;
+    let systemd = sandbox.systemd(&container)?;
+    let mut any = false;
+    for unit in &sandbox.config.units {
+        match systemd.reload_unit(unit) {
+            Ok(JobResult::Done) => any = true,
+            Ok(result) => {
+                return Err(Error::Reload {
+                    name: name.clone(),
+                    unit: unit.to_string(),
+                    result: result.to_string(),
+                });
+            }
+            Err(ManagerError::Refused { name, .. })
+                if name == "org.freedesktop.systemd1.JobTypeNotApplicable" => {}
+            Err(source) => return Err(sandbox.inside(source)),
+        }
+    }
+    if any {
+        Ok(0)
+    } else {
+        Err(Error::NothingToReload(name.clone()))
+    }
+}

@@ -1,0 +1,128 @@
+//! Having libvirt start the domain, or taking over one that runs without a runner.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, statfs};
+use vss_libvirt::{Hypervisor, Libvirt, Networks, RunningDomain, StartError};
+use vss_model::{DomainSpec, Sanitized};
+use vss_runner::console::Console;
+use vss_runner::notify::Inbox;
+use vss_runner::sys;
+
+use crate::attend::{self, Parts};
+use crate::ended::give_up;
+use crate::error::{Error, at, io};
+use crate::sandbox::Sandbox;
+
+/// The project's own network, as it is shipped.
+const NETWORK: &str = "/usr/share/virt-sandbox/network.xml";
+const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
+
+/// `virt-sandbox-run start NAME`.
+pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
+    let lock = sandbox
+        .store
+        .run_lock(sandbox.name())?
+        .ok_or_else(|| Error::RunAlready(sandbox.name().clone()))?;
+    sandbox.store.clear_failure(sandbox.name())?;
+    let parts = parts(sandbox).map_err(|error| give_up(sandbox, error))?;
+    let (domain, adopted) =
+        begin(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
+    attend::run(sandbox, lock, parts, domain, adopted)
+}
+
+/// Starts the domain anew after a reboot that libvirt took for an end.
+pub(crate) fn again(sandbox: &Sandbox, inbox: &Inbox) -> Result<RunningDomain, Error> {
+    let (domain, _) = begin(sandbox, inbox).map_err(|error| give_up(sandbox, error))?;
+    Ok(domain)
+}
+
+/// What a runner has before it has a container.
+pub(crate) fn parts(sandbox: &Sandbox) -> Result<Parts, Error> {
+    Ok(Parts {
+        signals: sys::signals().map_err(io("take signals"))?,
+        inbox: make_inbox(sandbox)?,
+        console: Console::new(Instant::now()),
+    })
+}
+
+fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Error> {
+    let libvirt = sandbox.libvirt()?;
+    if let Some(running) = libvirt.find(sandbox.config.uuid)? {
+        return Ok((running, true));
+    }
+    sandbox.remove_cgroups();
+    sandbox.forget_report();
+    if let Some(network) = &sandbox.config.network {
+        libvirt.ensure(&network.network, Path::new(NETWORK))?;
+    }
+    match create(sandbox, libvirt, &spec(sandbox)) {
+        Ok(domain) => Ok((domain, false)),
+        Err(error @ (StartError::Ended { .. } | StartError::Failed { .. })) => {
+            Err(match inbox.any_status() {
+                Some(said) => Error::GaveUp {
+                    name: sandbox.name().clone(),
+                    said: Sanitized::text(&said).to_string(),
+                },
+                None => Error::Start(error),
+            })
+        }
+        Err(error) => Err(Error::Start(error)),
+    }
+}
+
+/// Starts by many at once disturb each other in libvirt. The first attempt is free; those that were
+/// disturbed go on one after the other.
+fn create(
+    sandbox: &Sandbox,
+    libvirt: &Libvirt,
+    spec: &DomainSpec,
+) -> Result<RunningDomain, StartError> {
+    match libvirt.start(spec) {
+        Err(error) if error.is_race() => {
+            let _turn = take_turn(sandbox);
+            vss_libvirt::start(libvirt, spec)
+        }
+        other => other,
+    }
+}
+
+fn take_turn(sandbox: &Sandbox) -> Option<rustix::fd::OwnedFd> {
+    let path = sandbox.store.places().run.join(".locks/start");
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).ok()?;
+    // Without the lock the start is tried all the same.
+    let _ = flock(&file, FlockOperation::LockExclusive);
+    Some(file)
+}
+
+fn spec(sandbox: &Sandbox) -> DomainSpec {
+    let spec = vss_plan::domain_spec(&sandbox.config);
+    if is_selinux_on() {
+        spec
+    } else {
+        vss_plan::unlabelled(spec)
+    }
+}
+
+/// As libselinux has it: its file system is mounted.
+pub(crate) fn is_selinux_on() -> bool {
+    statfs("/sys/fs/selinux").is_ok_and(|found| found.f_type == SELINUX_MAGIC)
+}
+
+/// The directory that the container sees, and the socket in it.
+fn make_inbox(sandbox: &Sandbox) -> Result<Inbox, Error> {
+    sandbox.store.make_runtime(sandbox.name())?;
+    let directory = sandbox.host_directory();
+    match fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(at("make", &directory)(error));
+        }
+        _ => {}
+    }
+    let path = directory.join("notify");
+    Inbox::bind(&path).map_err(at("listen at", path))
+}

@@ -1,0 +1,76 @@
+//! What every verb begins with: the config, the store, libvirt.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vss_config::{Failure, Places, Store};
+use vss_libvirt::{Libvirt, Uri};
+use vss_model::{SandboxConfig, SandboxName};
+use vss_runner::handover::Options;
+
+use crate::error::Error;
+
+/// Besides the time that the unit inside has: for libvirt and for the boot and the end of systemd.
+/// The host unit's own limits are longer still.
+pub(crate) const START_MARGIN: u64 = 45;
+pub(crate) const STOP_MARGIN: u64 = 30;
+
+/// A sandbox of this host.
+pub(crate) struct Sandbox {
+    pub(crate) config: SandboxConfig,
+    pub(crate) store: Store,
+    pub(crate) root: Option<String>,
+    libvirt: OnceCell<Libvirt>,
+}
+
+impl Sandbox {
+    pub(crate) fn open(name: &SandboxName, options: &Options) -> Result<Self, Error> {
+        let root: Option<String> = options.get("root")?;
+        let places = root
+            .as_deref()
+            .map_or_else(Places::host, |root| Places::under(Path::new(root)));
+        let store = Store::open(places);
+        Ok(Self {
+            config: store.load(name)?,
+            store,
+            root,
+            libvirt: OnceCell::new(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &SandboxName {
+        &self.config.name
+    }
+
+    /// The connection, made when it is first needed.
+    pub(crate) fn libvirt(&self) -> Result<&Libvirt, Error> {
+        if let Some(libvirt) = self.libvirt.get() {
+            return Ok(libvirt);
+        }
+        let libvirt = Libvirt::open(&Uri::default())?;
+        Ok(self.libvirt.get_or_init(|| libvirt))
+    }
+
+    /// The directory that the container sees at `/run/host`.
+    pub(crate) fn host_directory(&self) -> PathBuf {
+        self.store.places().runtime(self.name()).join("host")
+    }
+
+    pub(crate) fn units(&self) -> Vec<String> {
+        self.config.units.iter().map(ToString::to_string).collect()
+    }
+
+    /// How long a graceful stop may take; `None` for ever.
+    pub(crate) fn stop_limit(&self) -> Option<Duration> {
+        let seconds = self.config.timeouts.stop?.saturating_add(STOP_MARGIN);
+        Some(Duration::from_secs(seconds))
+    }
+
+    /// Leaves for the command what is to be told of a failure.
+    pub(crate) fn leave_failure(&self, message: String, log: Vec<String>) -> Result<(), Error> {
+        self.store
+            .save_failure(self.name(), &Failure { message, log })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! What the container prints, on its way to the journal.
+//!
+//! The journal inside forwards to the console, and systemd writes its own state there. Line by line
+//! it goes to standard output: made harmless, cut to a length, and no more than a quiet service has
+//! reason to. The last lines are kept for the report of a failure.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use vss_model::Sanitized;
+
+/// The longest line; the rest of a longer one is left out.
+const LINE_LIMIT: usize = 2048;
+/// How many lines are kept.
+const KEPT: usize = 200;
+/// How many lines may come at once, and how many then each second.
+const BURST: u32 = 2000;
+const PER_SECOND: u32 = 500;
+
+/// Cuts a stream into lines.
+#[derive(Debug, Default)]
+struct Lines {
+    partial: Vec<u8>,
+    /// Bytes of the line that were left out.
+    cut: usize,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8], usize)) {
+        for byte in bytes {
+            match byte {
+                b'\n' => {
+                    each(&self.partial, self.cut);
+                    self.partial.clear();
+                    self.cut = 0;
+                }
+                _ if self.partial.len() < LINE_LIMIT => self.partial.push(*byte),
+                _ => self.cut += 1,
+            }
+        }
+    }
+}
+
+/// Takes the console's bytes, gives lines to be written.
+#[derive(Debug)]
+pub struct Console {
+    lines: Lines,
+    kept: VecDeque<String>,
+    tokens: u32,
+    refilled: Instant,
+    left_out: u64,
+}
+
+impl Console {
+    /// A console of which nothing has been seen, at this time.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            lines: Lines::default(),
+            kept: VecDeque::new(),
+            tokens: BURST,
+            refilled: now,
+            left_out: 0,
+        }
+    }
+
+    /// A console that goes on with these lines kept.
+    #[must_use]
+    pub fn with_kept(now: Instant, kept: impl IntoIterator<Item = String>) -> Self {
+        let mut console = Self::new(now);
+        for line in kept {
+            console.keep(line);
+        }
+        console
+    }
+
+    /// Takes what was read; `write` gets each line that may pass.
+    pub fn push(&mut self, bytes: &[u8], now: Instant, mut write: impl FnMut(&str)) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.push(bytes, |line, cut| {
+            let mut text = Sanitized::bytes(&without_escapes(line)).to_string();
+            if cut > 0 {
+                text.push_str(&format!("... ({cut} more bytes)"));
+            }
+            if text.trim().is_empty() {
+                return;
+            }
+            if self.may_pass(now) {
+                if self.left_out > 0 {
+                    write(&format!(
+                        "({} lines of the container left out)",
+                        self.left_out
+                    ));
+                    self.left_out = 0;
+                }
+                write(&text);
+            } else {
+                self.left_out += 1;
+            }
+            self.keep(text);
+        });
+        self.lines = lines;
+    }
+
+    fn may_pass(&mut self, now: Instant) -> bool {
+        let seconds = now.saturating_duration_since(self.refilled).as_secs();
+        if seconds > 0 {
+            let more = u32::try_from(seconds).unwrap_or(u32::MAX);
+            self.tokens = self
+                .tokens
+                .saturating_add(more.saturating_mul(PER_SECOND))
+                .min(BURST);
+            self.refilled += Duration::from_secs(seconds);
+        }
+        let passes = self.tokens > 0;
+        self.tokens = self.tokens.saturating_sub(1);
+        passes
+    }
+
+    fn keep(&mut self, line: String) {
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(line);
+    }
+
+    /// The last lines, oldest first.
+    pub fn kept(&self) -> impl Iterator<Item = &str> {
+        self.kept.iter().map(String::as_str)
+    }
+
+    /// Of the last lines at most `count` that say why a service failed: the service's own, and
+    /// systemd's about one of `units`.
+    #[must_use]
+    pub fn telling(&self, units: &[String], count: usize) -> Vec<String> {
+        telling(self.kept(), units, count)
+    }
+}
+
+/// The lines without the noise of systemd's way up and down.
+fn telling<'a>(
+    lines: impl Iterator<Item = &'a str>,
+    units: &[String],
+    count: usize,
+) -> Vec<String> {
+    let mut chosen: Vec<String> = lines
+        .filter(|line| {
+            let text = message(line);
+            let systemds = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
+            let marks = ["[  OK  ]", "[FAILED]", "[DEPEND]", "[ TIME ]", "         "];
+            if marks.iter().any(|mark| line.starts_with(mark)) {
+                return false;
+            }
+            !systemds.iter().any(|ident| text.starts_with(ident))
+                || (text.starts_with("systemd[1]: ")
+                    && units.iter().any(|unit| text.contains(unit)))
+        })
+        .map(str::to_owned)
+        .collect();
+    chosen.drain(..chosen.len().saturating_sub(count));
+    chosen
+}
+
+/// The line without the time that journald puts before it: `[ 3631.571951] `.
+fn message(line: &str) -> &str {
+    line.strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .filter(|(time, _)| time.trim().parse::<f64>().is_ok())
+        .map_or(line, |(_, text)| text)
+}
+
+/// Without the carriage returns around a terminal's line, and without the sequences that colour or
+/// move (`ESC [ … letter`, `ESC M`): those would only be shown as such.
+fn without_escapes(line: &[u8]) -> Vec<u8> {
+    let is_return = |byte: &u8| *byte == b'\r';
+    let end = line
+        .iter()
+        .rposition(|byte| !is_return(byte))
+        .map_or(0, |last| last + 1);
+    let line = &line[..end];
+    let start = line.iter().position(|byte| !is_return(byte)).unwrap_or(0);
+    let line = &line[start..];
+    let mut out = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let [first, tail @ ..] = rest {
+        rest = match (first, tail) {
+            (0x1b, [b'[', sequence @ ..]) => {
+                match sequence
+                    .iter()
+                    .position(|byte| (0x40..=0x7e).contains(byte))
+                {
+                    Some(end) => &sequence[end + 1..],
+                    None => &[],
+                }
+            }
+            (0x1b, [b'M', b'\r', after @ ..] | [b'M', after @ ..]) => after,
+            _ => {
+                out.push(*first);
+                tail
+            }
+        };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(console: &mut Console, bytes: &[u8], now: Instant) -> Vec<String> {
+        let mut out = Vec::new();
+        console.push(bytes, now, |line| out.push(line.to_owned()));
+        out
+    }
+
+    #[test]
+    fn a40_lines_are_whole_and_harmless() {
+        let now = Instant::now();
+        let mut console = Console::new(now);
+        assert_eq!(written(&mut console, b"one\r\ntw", now), ["one"]);
+        assert_eq!(
+            written(&mut console, b"o\x1b]0;t\x07\n\n\xff\n", now),
+            ["two\\x1b]0;t\\x07", "\\xff"]
+        );
+        assert_eq!(
+            written(
+                &mut console,
+                b"\r\x1bM\r[\x1b[0;32m  OK  \x1b[0m] x\r\r\n",
+                now
+            ),
+            ["[  OK  ] x"]
+        );
+    }
+
+    #[test]
+    fn a41_a_flood_is_cut_and_counted() {
+        let now = Instant::now();
+        let mut console = Console::new(now);
+        let flood = b"x\n".repeat(BURST as usize + 10);
+        assert_eq!(written(&mut console, &flood, now).len(), BURST as usize);
+        let later = now + Duration::from_secs(2);
+        let after = written(&mut console, b"y\n", later);
+        assert_eq!(after, ["(10 lines of the container left out)", "y"]);
+        assert_eq!(console.kept().count(), KEPT);
+    }
+
+    #[test]
+    fn a41_a_line_without_end_takes_no_memory() {
+        let now = Instant::now();
+        let mut console = Console::new(now);
+        for _ in 0..100 {
+            assert!(written(&mut console, &[b'x'; 4096], now).is_empty());
+        }
+        assert!(console.lines.partial.capacity() <= 2 * LINE_LIMIT);
+        let line = written(&mut console, b"\n", now).remove(0);
+        assert!(line.ends_with("... (407552 more bytes)"));
+    }
+
+    #[test]
+    fn what_a_failed_service_said_is_told_and_the_way_down_is_not() {
+        let lines = [
+            "[    1.0] systemd[1]: Starting a.service - A...",
+            "[    1.1] ad[12]: cannot bind to port 80",
+            "[FAILED] Failed to start a.service - A.",
+            "[    1.2] systemd[1]: a.service: Main process exited, code=exited, status=1/FAILURE",
+            "[    1.3] systemd[1]: Stopped target basic.target - Basic System.",
+            "[    1.4] umount[73]: umount: /root: must be superuser to unmount.",
+            "         Unmounting tmp.mount...",
+        ];
+        let units = ["a.service".to_owned()];
+        let told = telling(lines.into_iter(), &units, 2);
+        assert_eq!(told, [lines[1], lines[3]]);
+    }
+}

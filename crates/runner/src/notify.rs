@@ -1,0 +1,232 @@
+//! Readiness messages from inside (sd_notify(3)).
+//!
+//! The socket is in a directory that the container sees read-only, and whoever is inside can write
+//! to it. Believed is what the container's PID 1 says, by the credentials that the kernel attaches;
+//! of that, the state and a text. Descriptors that come along are closed.
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::net::sockopt::set_socket_passcred;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SocketAddrUnix, SocketFlags, SocketType, bind, recvmsg, socket_with,
+};
+
+/// The longest message that is read; a longer one is refused whole.
+const LIMIT: usize = 4096;
+/// The longest text that is passed on.
+const STATUS_LIMIT: usize = 512;
+
+/// What a message says, of all that it may say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Message {
+    /// `READY=1`.
+    pub ready: bool,
+    /// `STATUS=`, as it came: to be sanitised.
+    pub status: Option<String>,
+}
+
+impl Message {
+    /// Reads the lines of a message; what isn't known or isn't UTF-8 is left out.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        let mut message = Self::default();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            if line == b"READY=1" {
+                message.ready = true;
+            } else if let Some(text) = line.strip_prefix(b"STATUS=")
+                && let Ok(text) = std::str::from_utf8(text)
+            {
+                message.status = Some(text.chars().take(STATUS_LIMIT).collect());
+            }
+        }
+        message
+    }
+}
+
+/// A message with its sender's process id, as the kernel tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Received {
+    sender: Option<i32>,
+    message: Message,
+}
+
+/// The socket that the container's PID 1 writes to.
+#[derive(Debug)]
+pub struct Inbox(OwnedFd);
+
+impl Inbox {
+    /// Binds the socket, in place of one that an earlier runner left.
+    ///
+    /// # Errors
+    /// Where the path is taken by something else or can't be written.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        match rustix::fs::lstat(path) {
+            Ok(found)
+                if rustix::fs::FileType::from_raw_mode(found.st_mode)
+                    == rustix::fs::FileType::Socket =>
+            {
+                rustix::fs::unlink(path)?;
+            }
+            _ => {}
+        }
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        set_socket_passcred(&socket, true)?;
+        bind(&socket, &SocketAddrUnix::new(path)?)?;
+        rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(0o600))?;
+        Ok(Self(socket))
+    }
+
+    /// Takes over a socket that came through an exec.
+    #[must_use]
+    pub fn adopt(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// The next message of the process `init`, other senders' being thrown away; at most `budget`
+    /// datagrams are read, which is counted down. `None` where there is none now.
+    pub fn next(&self, init: u32, budget: &mut u32) -> Option<Message> {
+        while *budget > 0 {
+            let received = self.receive()?;
+            *budget -= 1;
+            if is_from(&received, init) {
+                return Some(received.message);
+            }
+        }
+        None
+    }
+
+    /// The next text that anybody sent, for the report of a container that ended before its PID 1
+    /// was known.
+    #[must_use]
+    pub fn any_status(&self) -> Option<String> {
+        while let Some(received) = self.receive() {
+            if received.message.status.is_some() {
+                return received.message.status;
+            }
+        }
+        None
+    }
+
+    fn receive(&self) -> Option<Received> {
+        let mut bytes = [0; LIMIT];
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16), ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let mut into = [IoSliceMut::new(&mut bytes)];
+        let received = recvmsg(&self.0, &mut into, &mut control, flags).ok()?;
+        let mut sender = None;
+        for item in control.drain() {
+            match item {
+                RecvAncillaryMessage::ScmCredentials(who) => {
+                    sender = Some(who.pid.as_raw_nonzero().get());
+                }
+                // Dropped, which closes them.
+                RecvAncillaryMessage::ScmRights(descriptors) => descriptors.for_each(drop),
+                _ => {}
+            }
+        }
+        let whole = !received.flags.contains(ReturnFlags::TRUNC);
+        let length = if whole { received.bytes } else { 0 };
+        Some(Received {
+            sender,
+            message: Message::parse(&bytes[..length]),
+        })
+    }
+}
+
+fn is_from(received: &Received, init: u32) -> bool {
+    received
+        .sender
+        .and_then(|pid| u32::try_from(pid).ok())
+        .is_some_and(|pid| pid == init)
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn state_and_text_are_read_and_nothing_else() {
+        let message = Message::parse(b"MAINPID=1\nREADY=1\nSTATUS=up\nFDSTORE=1\nREADY=0");
+        assert!(message.ready);
+        assert_eq!(message.status.as_deref(), Some("up"));
+        for other in [
+            &b"READY=1x"[..],
+            b"XREADY=1",
+            b"ready=1",
+            b"",
+            b"STATUS=\xff",
+        ] {
+            assert_eq!(Message::parse(other), Message::default());
+        }
+        let long = format!("STATUS={}", "x".repeat(4000));
+        let status = Message::parse(long.as_bytes()).status.unwrap();
+        assert_eq!(status.len(), STATUS_LIMIT);
+    }
+
+    #[test]
+    fn only_the_containers_first_process_is_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let inbox = Inbox::bind(&path).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        let me = std::process::id();
+        sender.send_to(b"READY=1", &path).unwrap();
+        assert_eq!(inbox.next(me + 1, &mut 8), None);
+        sender.send_to(b"READY=1", &path).unwrap();
+        assert!(inbox.next(me, &mut 8).unwrap().ready);
+        assert_eq!(inbox.next(me, &mut 8), None);
+    }
+
+    #[test]
+    fn a_flood_is_read_within_the_budget() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let inbox = Inbox::bind(&path).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        for _ in 0..5 {
+            sender.send_to(b"READY=1", &path).unwrap();
+        }
+        let mut budget = 3;
+        assert_eq!(inbox.next(std::process::id() + 1, &mut budget), None);
+        assert_eq!(budget, 0);
+        assert!(inbox.next(std::process::id(), &mut 8).is_some());
+    }
+
+    #[test]
+    fn descriptors_that_come_along_are_closed_and_long_messages_refused() {
+        use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let inbox = Inbox::bind(&path).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.connect(&path).unwrap();
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let rights = [theirs.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(&rights)));
+        let text = [io::IoSlice::new(b"READY=1\nFDSTORE=1")];
+        sendmsg(&sender, &text, &mut control, SendFlags::empty()).unwrap();
+        drop(theirs);
+        assert!(inbox.next(std::process::id(), &mut 8).unwrap().ready);
+        // The other end is closed everywhere: nobody is left to send to.
+        assert!(ours.send(b"x").is_err());
+        let long = [b"READY=1\n".as_slice(), &[b'x'; LIMIT]].concat();
+        sender.send(&long).unwrap();
+        assert!(!inbox.next(std::process::id(), &mut 8).unwrap().ready);
+    }
+}

@@ -1,0 +1,229 @@
+//! The loop over a running container: its end, its console, its messages, and our signals.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::console::Console;
+use crate::notify::Inbox;
+use crate::upstream::Upstream;
+
+/// How much is read from inside in each second. More waits in the kernel, and then whoever writes
+/// it waits.
+const BYTES: usize = 1024 * 1024;
+const MESSAGES: u32 = 100;
+const SECOND: Duration = Duration::from_secs(1);
+/// How long the last lines may take from libvirt's controller after the container's end.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// PID 1 says that it is ready.
+    Ready,
+    /// This process is to stop the container (SIGTERM, SIGINT).
+    Stop,
+    /// The container is gone.
+    Gone,
+    /// The time is over.
+    Deadline,
+}
+
+/// A running container.
+#[derive(Debug)]
+pub struct Watch {
+    /// PID 1 of the container, as the host counts.
+    pub init: u32,
+    /// Its pidfd.
+    pub process: OwnedFd,
+    /// Where its messages come in.
+    pub inbox: Inbox,
+    /// The host's end of its console; `None` once it hung up.
+    pub terminal: Option<OwnedFd>,
+    /// Where this process's signals come in.
+    pub signals: OwnedFd,
+    /// What it printed.
+    pub console: Console,
+    /// Who is told.
+    pub upstream: Upstream,
+    /// What may be read until `refill`.
+    pub allowance: Allowance,
+}
+
+/// What may be read from inside until the next second.
+#[derive(Debug)]
+pub struct Allowance {
+    bytes: usize,
+    messages: u32,
+    since: Instant,
+}
+
+impl Allowance {
+    /// That of a whole second.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            bytes: BYTES,
+            messages: MESSAGES,
+            since: now,
+        }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.since) >= SECOND {
+            *self = Self::new(now);
+        }
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.bytes == 0 || self.messages == 0
+    }
+}
+
+impl Watch {
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    /// Where the kernel can't wait for the descriptors.
+    pub fn next(&mut self, deadline: Option<Instant>) -> io::Result<Event> {
+        loop {
+            let now = Instant::now();
+            self.allowance.refill(now);
+            self.upstream.flush(now);
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(Event::Deadline);
+            }
+            let ready = self.wait(now, deadline)?;
+            if ready.terminal {
+                self.read_terminal();
+            }
+            if ready.inbox && self.read_inbox() {
+                return Ok(Event::Ready);
+            }
+            if ready.process {
+                self.read_last_lines();
+                return Ok(Event::Gone);
+            }
+            if ready.signals && self.take_signals() {
+                return Ok(Event::Stop);
+            }
+        }
+    }
+
+    fn wait(&self, now: Instant, deadline: Option<Instant>) -> io::Result<Readable> {
+        let mut fds = vec![
+            PollFd::new(&self.process, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
+        let reads_inbox = self.allowance.messages > 0;
+        let terminal = self.terminal.as_ref().filter(|_| self.allowance.bytes > 0);
+        if reads_inbox {
+            fds.push(PollFd::new(&self.inbox, PollFlags::IN));
+        }
+        if let Some(terminal) = terminal {
+            fds.push(PollFd::new(terminal, PollFlags::IN));
+        }
+        let tick =
+            (self.allowance.is_used_up() || self.upstream.is_waiting()).then(|| now + SECOND / 2);
+        let until = [deadline, tick].into_iter().flatten().min();
+        match poll(&mut fds, timeout(now, until).as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let is_ready = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+        Ok(Readable {
+            process: is_ready(0),
+            signals: is_ready(1),
+            inbox: reads_inbox && is_ready(2),
+            terminal: terminal.is_some() && is_ready(2 + usize::from(reads_inbox)),
+        })
+    }
+
+    fn read_inbox(&mut self) -> bool {
+        let mut ready = false;
+        while let Some(message) = self.inbox.next(self.init, &mut self.allowance.messages) {
+            if let Some(status) = message.status {
+                self.upstream.status(&status, Instant::now());
+            }
+            ready |= message.ready;
+        }
+        ready
+    }
+
+    fn read_terminal(&mut self) {
+        let Some(terminal) = &self.terminal else {
+            return;
+        };
+        let mut bytes = [0; 4096];
+        let length = self.allowance.bytes.min(bytes.len());
+        match rustix::io::read(terminal, &mut bytes[..length]) {
+            Ok(0) => self.terminal = None,
+            Ok(read) => {
+                self.allowance.bytes -= read;
+                self.console
+                    .push(&bytes[..read], Instant::now(), write_line);
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // EIO: libvirt's controller is gone, and the other end with it.
+            Err(_) => self.terminal = None,
+        }
+    }
+
+    fn read_last_lines(&mut self) {
+        let end = Instant::now() + LAST_LINES;
+        while let Some(terminal) = &self.terminal {
+            let now = Instant::now();
+            let mut fds = [PollFd::new(terminal, PollFlags::IN)];
+            if self.allowance.bytes == 0 || now >= end {
+                break;
+            }
+            match poll(&mut fds, timeout(now, Some(end)).as_ref()) {
+                Ok(0) => break,
+                _ => self.read_terminal(),
+            }
+        }
+        self.console.push(b"\n", Instant::now(), write_line);
+    }
+
+    fn take_signals(&self) -> bool {
+        let mut record = [0; 128];
+        let mut any = false;
+        while matches!(rustix::io::read(&self.signals, &mut record), Ok(1..)) {
+            any = true;
+        }
+        any
+    }
+}
+
+struct Readable {
+    process: bool,
+    signals: bool,
+    inbox: bool,
+    terminal: bool,
+}
+
+fn timeout(now: Instant, until: Option<Instant>) -> Option<Timespec> {
+    let left = until?.saturating_duration_since(now);
+    Timespec::try_from(left).ok()
+}
+
+/// Writes a line of the container to standard output, if that takes it now: whoever doesn't read it
+/// must not keep the container's end from being seen.
+fn write_line(line: &str) {
+    let stdout = rustix::stdio::stdout();
+    if is_writable(stdout) {
+        let _ = rustix::io::write(stdout, format!("{line}\n").as_bytes());
+    }
+}
+
+fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    matches!(poll(&mut fds, Some(&at_once)), Ok(1..)) && fds[0].revents().contains(PollFlags::OUT)
+}

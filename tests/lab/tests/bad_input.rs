@@ -1,0 +1,197 @@
+//! What bad input gets: one message with the object, the cause and what to run next, and nothing
+//! changed.
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use vss_lab::Lab;
+use vss_lab::snapshot::Snapshot;
+
+const REDUCED: [&str; 2] = ["--confinement", "reduced"];
+
+fn create(lab: &Lab, options: &[&str]) -> vss_lab::Ran {
+    let mut args = vec!["create"];
+    args.extend(options);
+    lab.vss(&args)
+}
+
+#[test]
+fn a_request_that_does_not_fit_the_host_changes_nothing() {
+    let lab = Lab::enter();
+    let before = Snapshot::settled(&lab);
+    let refused = |options: &[&str], named: &[&str]| {
+        let text = create(&lab, options).failed(1);
+        for word in named {
+            assert!(text.contains(word), "{options:?}: {word} is not in {text}");
+        }
+    };
+    refused(
+        &["--confinement", "reduced", "-u", "apache.service", "x1"],
+        &["apache.service", "apache2.service"],
+    );
+    // SELinux and user namespaces are not to be had in the lab.
+    refused(
+        &["-u", "apache2.service", "x1"],
+        &["--confinement reduced", "--confinement none"],
+    );
+    refused(
+        &[
+            "--confinement",
+            "reduced",
+            "-u",
+            "apache2",
+            "-l",
+            "s0",
+            "x1",
+        ],
+        &["s0"],
+    );
+    refused(
+        &[
+            "--confinement",
+            "reduced",
+            "-u",
+            "apache2",
+            "-N",
+            "source=nowhere",
+            "x1",
+        ],
+        &["nowhere"],
+    );
+    refused(
+        &[
+            "--confinement",
+            "reduced",
+            "-u",
+            "apache2",
+            "--copy",
+            "/no/such",
+            "x1",
+        ],
+        &["/no/such"],
+    );
+    before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
+}
+
+#[test]
+fn a22_a_name_that_is_taken_and_a_unit_of_the_administrator_are_left_alone() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("taken", &["-u", "apache2.service"]);
+    let before = Snapshot::exact(&lab);
+    let mut again = vec!["-u", "apache2.service", "taken"];
+    again.extend(REDUCED);
+    assert!(create(&lab, &again).failed(1).contains("taken"));
+    before.assert_same(&Snapshot::exact(&lab), "a refused create changed something");
+    drop(sandbox);
+
+    let unit = "/etc/systemd/system/apache2@admin.service";
+    std::fs::write(unit, "[Service]\nExecStart=/bin/true\n").expect("a unit of the administrator");
+    let before = Snapshot::exact(&lab);
+    let mut over = vec!["-u", "apache2.service", "admin"];
+    over.extend(REDUCED);
+    let text = create(&lab, &over).failed(1);
+    assert!(text.contains("apache2@admin.service"), "{text}");
+    before.assert_same(&Snapshot::exact(&lab), "a refused create changed something");
+    std::fs::remove_file(unit).expect("the unit is still there");
+}
+
+#[test]
+fn a27_a_level_in_use_needs_to_be_allowed() {
+    let lab = Lab::enter();
+    let _one = lab.create("lev1", &["-u", "apache2.service", "-l", "s0:c1,c2"]);
+    for level in ["s0:c1,c2", "s0:c1", "s0:c1,c2,c3", "s0:c0.c1023"] {
+        let mut args = vec!["-u", "apache2.service", "-l", level, "lev2"];
+        args.extend(REDUCED);
+        let text = create(&lab, &args).failed(1);
+        assert!(text.contains("s0:c"), "{level}: {text}");
+    }
+    let shared = [
+        "-u",
+        "apache2.service",
+        "-l",
+        "s0:c1,c2",
+        "--allow-shared-label",
+    ];
+    let _two = lab.create("lev2", &shared);
+}
+
+#[test]
+fn a_config_edited_into_nonsense_is_named_and_can_be_deleted() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("nonsense", &["-u", "apache2.service"]);
+    let config = "/etc/libvirt-sandbox/services/nonsense.sandbox";
+    let sound = std::fs::read(config).expect("the config");
+    std::fs::write(config, "version = \"x\"\n[[[\n").expect("an edit");
+    let text = lab.vss(&["start", "nonsense"]).failed(1);
+    assert!(text.contains(config), "{text}");
+    let list = lab.vss(&["list", "--format", "json"]).json();
+    assert_eq!(list[0]["state"], "broken", "{list}");
+    std::fs::write(config, sound).expect("an edit");
+    sandbox.start();
+}
+
+#[test]
+fn one_that_fails_does_not_keep_the_others() {
+    let lab = Lab::enter();
+    let _one = lab.create("bulk1", &["-u", "apache2.service"]);
+    let _two = lab.create("bulk2", &["-u", "apache2.service"]);
+    let text = lab.vss(&["start", "bulk1", "no-such", "bulk2"]).failed(1);
+    assert!(text.ends_with("1 of 3 failed: no-such\n"), "{text}");
+    let list = lab.vss(&["list", "--format", "json"]).json();
+    let states: Vec<_> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|e| &e["state"])
+        .collect();
+    assert_eq!(states, ["running", "running"], "{list}");
+}
+
+/// A56: a signal in the middle rolls back, whenever it comes.
+#[test]
+fn a56_an_interrupted_create_leaves_nothing() {
+    let lab = Lab::enter();
+    drop(lab.create("warm", &["-C", "-u", "apache2.service"]));
+    let before = Snapshot::settled(&lab);
+    let _sandbox = lab.expect("sig1");
+    let mut interrupted = 0;
+    for wait in (0..12).map(|n| Duration::from_millis(n * 35)) {
+        let args = [
+            "create",
+            "-C",
+            "-u",
+            "apache2.service",
+            "--confinement",
+            "reduced",
+            "sig1",
+        ];
+        let mut command = lab.prepare(&args);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let began = Instant::now();
+        let mut child = command.spawn().expect("the command");
+        while began.elapsed() < wait {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let pid = child.id().to_string();
+        let _ = lab.run("kill", &["-INT", &pid]);
+        let status = child.wait().expect("its status");
+        let mut said = String::new();
+        let _ = child.stderr.take().map(|mut e| e.read_to_string(&mut said));
+        match status.code() {
+            Some(0) => lab.vss(&["delete", "--yes", "sig1"]).ok(),
+            Some(130) => {
+                interrupted += 1;
+                String::new()
+            }
+            // Before the handler stood; nothing was done by then.
+            None => String::new(),
+            other => panic!("{other:?} after {wait:?}: {said}"),
+        };
+        before.assert_same(
+            &Snapshot::settled(&lab),
+            &format!("interrupted after {wait:?}"),
+        );
+    }
+    assert!(interrupted > 0, "no interrupt came in time");
+}

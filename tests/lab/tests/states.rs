@@ -1,0 +1,233 @@
+//! What the host sees of what happens inside: each row of the design's table of states that a
+//! machine without systemd as its first process can show.
+
+use std::time::Duration;
+
+use vss_lab::{Lab, Sandbox, fixture};
+
+/// Waits for a state, however long the machine takes.
+fn settles(sandbox: &Sandbox<'_>, wanted: &str) -> serde_json::Value {
+    for _ in 0..600 {
+        let status = sandbox.status();
+        if status["state"] == wanted {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("not {wanted}: {}", sandbox.status());
+}
+
+fn pid(status: &serde_json::Value) -> String {
+    status["init_pid"]
+        .as_u64()
+        .expect("a running container")
+        .to_string()
+}
+
+#[test]
+fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_words() {
+    let lab = Lab::enter();
+    let service = "Type=oneshot\nExecStart=/bin/sh -c 'echo no such luck; exit 7'";
+    fixture::service(&lab, "lab-fails", "", service);
+    let sandbox = lab.create("fails", &["-u", "lab-fails.service"]);
+    let text = lab.vss(&["start", "fails"]).failed(1);
+    for wanted in ["lab-fails.service", "exit-code", "7", "no such luck"] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    settles(&sandbox, "stopped");
+}
+
+#[test]
+fn a_condition_that_is_not_met_fails_the_start_and_is_named() {
+    let lab = Lab::enter();
+    let condition = "ConditionPathExists=/etc/lab-not-there";
+    fixture::service(
+        &lab,
+        "lab-condition",
+        condition,
+        "ExecStart=/bin/sleep infinity",
+    );
+    let sandbox = lab.create("cond", &["-u", "lab-condition.service"]);
+    let text = lab.vss(&["start", "cond"]).failed(1);
+    assert!(text.contains(condition), "{text}");
+    settles(&sandbox, "stopped");
+}
+
+#[test]
+fn a_service_that_fails_later_ends_the_container_and_its_status_is_kept() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sh -c 'while ! [ -e /run/lab-go ]; do sleep 0.1; done; exit 9'";
+    fixture::service(&lab, "lab-later", "", service);
+    let sandbox = lab.create("later", &["-u", "lab-later.service"]);
+    sandbox.start();
+    sandbox.execute(&["touch", "/run/lab-go"]).ok();
+    let status = settles(&sandbox, "stopped").to_string();
+    assert!(
+        status.contains("lab-later.service") && status.contains('9'),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_service_that_restarts_itself_is_not_at_its_end() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sh -c '[ -e /var/tmp/lab-once ] && exec sleep infinity; \
+         touch /var/tmp/lab-once; sleep 1; exit 3'\nRestart=on-failure\nRestartSec=100ms";
+    fixture::service(&lab, "lab-restarts", "", service);
+    let sandbox = lab.create("restarts", &["-u", "lab-restarts.service"]);
+    sandbox.start();
+    for _ in 0..600 {
+        let restarts = sandbox.execute(&[
+            "systemctl",
+            "show",
+            "-P",
+            "NRestarts",
+            "lab-restarts.service",
+        ]);
+        if restarts.ok() == "1\n" {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    settles(&sandbox, "running");
+    // An administrator's restart inside is not the end either.
+    sandbox
+        .execute(&["systemctl", "restart", "lab-restarts.service"])
+        .ok();
+    settles(&sandbox, "running");
+}
+
+#[test]
+fn a_service_that_ends_with_success_stops_the_container() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sh -c 'while ! [ -e /run/lab-go ]; do sleep 0.1; done'";
+    fixture::service(&lab, "lab-ends", "", service);
+    let sandbox = lab.create("ends", &["-u", "lab-ends.service"]);
+    sandbox.start();
+    sandbox.execute(&["touch", "/run/lab-go"]).ok();
+    settles(&sandbox, "stopped");
+    sandbox.start();
+    settles(&sandbox, "running");
+}
+
+#[test]
+fn a_reboot_inside_comes_back_and_a_poweroff_does_not() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("boots", &["-u", "apache2.service"]);
+    sandbox.start();
+    let before = pid(&settles(&sandbox, "running"));
+    let _ = sandbox.execute(&["systemctl", "reboot"]);
+    for _ in 0..600 {
+        let status = sandbox.status();
+        if status["state"] == "running" && pid(&status) != before {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_ne!(pid(&settles(&sandbox, "running")), before);
+    let _ = sandbox.execute(&["systemctl", "poweroff"]);
+    settles(&sandbox, "stopped");
+}
+
+#[test]
+fn a_domain_destroyed_from_outside_is_a_failure_that_says_so() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("killed", &["-u", "apache2.service"]);
+    sandbox.start();
+    lab.run("virsh", &["-q", "-c", "lxc:///system", "destroy", "killed"])
+        .ok();
+    let status = settles(&sandbox, "stopped").to_string();
+    assert!(status.contains("outside"), "{status}");
+}
+
+#[test]
+fn a49_a_container_without_its_runner_goes_on_and_is_stopped_gracefully() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sh -c 'sleep 1; echo stopped > /var/tmp/lab-stopped'";
+    fixture::service(&lab, "lab-orphan", "", service);
+    let sandbox = lab.create("orphan", &["-u", "lab-orphan.service"]);
+    sandbox.start();
+    lab.run("pkill", &["-KILL", "-x", "virt-sandbox-wa"]).ok();
+    sandbox.execute(&["true"]).ok();
+    settles(&sandbox, "running");
+    sandbox.stop();
+    let proof = "/var/lib/libvirt/filesystems/orphan/var/tmp/lab-stopped";
+    assert_eq!(
+        std::fs::read_to_string(proof).expect("ExecStop ran"),
+        "stopped\n"
+    );
+}
+
+#[test]
+fn a_stop_lets_the_service_finish() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sh -c 'sleep 4; echo stopped > /var/tmp/lab-stopped'";
+    fixture::service(&lab, "lab-slow", "", service);
+    let sandbox = lab.create("slow", &["-u", "lab-slow.service"]);
+    sandbox.start();
+    sandbox.stop();
+    let proof = "/var/lib/libvirt/filesystems/slow/var/tmp/lab-stopped";
+    assert_eq!(
+        std::fs::read_to_string(proof).expect("ExecStop ran"),
+        "stopped\n"
+    );
+}
+
+#[test]
+fn a47_a_restart_of_libvirtd_is_nothing_to_a_container() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("goeson", &["-u", "apache2.service"]);
+    sandbox.start();
+    let before = pid(&settles(&sandbox, "running"));
+    lab.run("pkill", &["-TERM", "-x", "libvirtd"]).ok();
+    for _ in 0..600 {
+        if lab.run("pgrep", &["-x", "libvirtd"]).code() != Some(0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(pid(&settles(&sandbox, "running")), before);
+    sandbox.execute(&["true"]).ok();
+    // Without libvirt a start says what is missing; the container that runs is not touched.
+    let other = lab.create("other", &["-u", "apache2.service", "-N", "none"]);
+    assert!(lab.vss(&["start", "other"]).failed(1).contains("libvirt"));
+    lab.run("libvirtd", &["-d"]).ok();
+    for _ in 0..600 {
+        if lab
+            .run("virsh", &["-q", "-c", "lxc:///system", "uri"])
+            .code()
+            == Some(0)
+        {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(pid(&settles(&sandbox, "running")), before);
+    drop(other);
+    sandbox.stop();
+}
+
+#[test]
+fn a50_many_starts_at_once_meet_no_race_of_libvirt() {
+    let lab = Lab::enter();
+    let names: Vec<String> = (0..16).map(|n| format!("race{n}")).collect();
+    let all: Vec<Sandbox<'_>> = names
+        .iter()
+        .map(|n| lab.create(n, &["-u", "apache2.service", "-N", "none"]))
+        .collect();
+    for _ in 0..2 {
+        std::thread::scope(|scope| {
+            for part in names.chunks(2) {
+                let lab = &lab;
+                scope.spawn(move || {
+                    for name in part {
+                        lab.vss(&["start", name]).ok();
+                    }
+                });
+            }
+        });
+        for sandbox in &all {
+            sandbox.stop();
+        }
+    }
+}
