@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use vss_model::confinement::payload_cgroup;
@@ -25,6 +26,10 @@ use crate::sys;
 const TOP: &str = "/sys/fs/cgroup";
 /// The hierarchy that systemd keeps its units in on cgroup v1.
 const SYSTEMD: &str = "name=systemd";
+/// Where systemd looks for a v2 hierarchy beside those of v1. With it, it hears when the last process
+/// of a unit is gone; v1 tells that to a program of the host alone, and a unit whose main process
+/// ends before its children would be stopping until its time is over.
+const UNIFIED: &str = "/sys/fs/cgroup/unified";
 
 const FLAGS: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
@@ -42,8 +47,7 @@ struct Membership {
 /// What the host runs; it decides what the systemd inside finds.
 #[derive(Debug, PartialEq)]
 enum Layout {
-    /// cgroup v1: one mount for each hierarchy. A v2 hierarchy beside them is left out, systemd
-    /// does without.
+    /// cgroup v1: one mount for each hierarchy, and v2 beside them where the kernel has it.
     V1(Vec<Membership>),
     /// cgroup v2 alone.
     V2(Membership),
@@ -59,8 +63,7 @@ pub(crate) fn enter() -> Result<(), Failure> {
         "container_uuid in the environment",
     ))?;
     let payload = payload_cgroup(uuid);
-    let text = fs::read_to_string("/proc/self/cgroup")
-        .map_err(Failure::io(Stage::Cgroup, "/proc/self/cgroup"))?;
+    let text = membership()?;
     let layout = layout(&text).ok_or_else(|| {
         Failure::new(
             Stage::Cgroup,
@@ -102,7 +105,7 @@ fn uncover() -> Result<(), Failure> {
         match unmount(TOP, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
             Ok(()) => {}
             // Not a mount point any more.
-            Err(rustix::io::Errno::INVAL) => return Ok(()),
+            Err(Errno::INVAL) => return Ok(()),
             Err(error) => return Err(Failure::io(Stage::Cgroup, TOP)(error)),
         }
     }
@@ -125,7 +128,11 @@ fn enter_v1(hierarchies: &[Membership], payload: &str) -> Result<(), Failure> {
         unmount(directory.as_str(), UnmountFlags::empty())
             .map_err(Failure::io(Stage::Cgroup, &directory))?;
     }
+    let unified = enter_unified(payload)?;
     sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
+    if unified {
+        mount_v2(UNIFIED)?;
+    }
     for hierarchy in hierarchies {
         let directory = hierarchy.directory();
         hierarchy.mount_v1(&directory)?;
@@ -141,16 +148,40 @@ fn enter_v1(hierarchies: &[Membership], payload: &str) -> Result<(), Failure> {
     mounts::set(Path::new(TOP), Attributes::READ_ONLY, Stage::Cgroup)
 }
 
+/// Moves into a v2 cgroup as well; `false` where the kernel has no v2.
+fn enter_unified(payload: &str) -> Result<bool, Failure> {
+    fs::create_dir(UNIFIED).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
+    match mount("cgroup2", UNIFIED, "cgroup2", FLAGS, None) {
+        Ok(()) => {}
+        Err(Errno::NODEV) => {
+            fs::remove_dir(UNIFIED).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
+            return Ok(false);
+        }
+        Err(error) => return Err(Failure::io(Stage::Cgroup, UNIFIED)(error)),
+    }
+    // The kernel tells the place in it once it has been mounted, by anybody.
+    let text = membership()?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::"));
+    descend(UNIFIED, own.unwrap_or("/"), payload)?;
+    unmount(UNIFIED, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
+    Ok(true)
+}
+
 fn enter_v2(membership: &Membership, payload: &str) -> Result<(), Failure> {
-    mount_v2()?;
+    mount_v2(TOP)?;
     descend(TOP, &membership.path, payload)?;
     unmount(TOP, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, TOP))?;
     sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
-    mount_v2()
+    mount_v2(TOP)
 }
 
-fn mount_v2() -> Result<(), Failure> {
-    mount("cgroup2", TOP, "cgroup2", FLAGS, None).map_err(Failure::io(Stage::Cgroup, TOP))
+fn mount_v2(at: &str) -> Result<(), Failure> {
+    mount("cgroup2", at, "cgroup2", FLAGS, None).map_err(Failure::io(Stage::Cgroup, at))
+}
+
+fn membership() -> Result<String, Failure> {
+    let path = "/proc/self/cgroup";
+    fs::read_to_string(path).map_err(Failure::io(Stage::Cgroup, path))
 }
 
 /// Makes the cgroup below this process's own and moves into it.

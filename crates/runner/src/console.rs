@@ -169,10 +169,17 @@ fn message(line: &str) -> &str {
         .map_or(line, |(_, text)| text)
 }
 
-/// Without the carriage return of a terminal's line, and without the sequences that colour
-/// (`ESC [ … letter`): those would only be shown as such.
+/// Without the carriage returns around a terminal's line, and without the sequences that colour or
+/// move (`ESC [ … letter`, `ESC M`): those would only be shown as such.
 fn without_escapes(line: &[u8]) -> Vec<u8> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let is_return = |byte: &u8| *byte == b'\r';
+    let end = line
+        .iter()
+        .rposition(|byte| !is_return(byte))
+        .map_or(0, |last| last + 1);
+    let line = &line[..end];
+    let start = line.iter().position(|byte| !is_return(byte)).unwrap_or(0);
+    let line = &line[start..];
     let mut out = Vec::with_capacity(line.len());
     let mut rest = line;
     while let [first, tail @ ..] = rest {
@@ -186,6 +193,7 @@ fn without_escapes(line: &[u8]) -> Vec<u8> {
                     None => &[],
                 }
             }
+            (0x1b, [b'M', b'\r', after @ ..] | [b'M', after @ ..]) => after,
             _ => {
                 out.push(*first);
                 tail
@@ -215,7 +223,11 @@ mod tests {
             ["two\\x1b]0;t\\x07", "\\xff"]
         );
         assert_eq!(
-            written(&mut console, b"[\x1b[0;32m  OK  \x1b[0m] x\n", now),
+            written(
+                &mut console,
+                b"\r\x1bM\r[\x1b[0;32m  OK  \x1b[0m] x\r\r\n",
+                now
+            ),
             ["[  OK  ] x"]
         );
     }

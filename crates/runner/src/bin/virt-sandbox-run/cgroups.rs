@@ -1,35 +1,36 @@
 //! The cgroups that the init made, to be removed where libvirt doesn't.
 //!
 //! libvirt removes its own directories with all below. On cgroup v1 there may be hierarchies in
-//! which it makes none (`name=systemd` on a host without systemd).
+//! which it makes none (`name=systemd` on a host without systemd), and the v2 hierarchy beside
+//! them, which need not be mounted anywhere.
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use vss_model::confinement::payload_cgroup;
 
 use crate::error::{Error, at};
 use crate::sandbox::Sandbox;
 
 const FILE: &str = "cgroups";
+/// Stands in the file before a path in a v2 hierarchy that is mounted nowhere.
+const UNMOUNTED: &str = "cgroup2:";
 /// How often removing is tried, 10 ms apart: the last processes may not be gone yet.
 const ATTEMPTS: u32 = 100;
 
 impl Sandbox {
-    /// Notes where the cgroups of PID 1 are, as long as it has some.
+    /// Notes where the cgroups of PID 1 are or will be, as long as it has some.
     pub(crate) fn note_cgroups(&self, init: u32) -> Result<(), Error> {
         let of = format!("/proc/{init}/cgroup");
         let membership = fs::read_to_string(&of).map_err(at("read", &of))?;
         let mounts = fs::read_to_string("/proc/self/mountinfo")
             .map_err(at("read", "/proc/self/mountinfo"))?;
         let found = directories(&membership, &mounts, &payload_cgroup(self.config.uuid));
-        let lines: String = found
-            .iter()
-            .map(|path| format!("{}\n", path.display()))
-            .collect();
         let path = self.cgroups_file();
-        fs::write(&path, lines).map_err(at("write", path))
+        fs::write(&path, found.join("\n")).map_err(at("write", path))
     }
 
     /// Removes what was noted and is still there.
@@ -37,17 +38,15 @@ impl Sandbox {
         let payload = payload_cgroup(self.config.uuid);
         let path = self.cgroups_file();
         let noted = fs::read_to_string(&path).unwrap_or_default();
-        for directory in noted
-            .lines()
-            .map(Path::new)
-            .filter(|path| path.ends_with(&payload))
-        {
-            for _ in 0..ATTEMPTS {
-                remove(directory);
-                if !directory.exists() {
-                    break;
+        for line in noted.lines().filter(|line| line.ends_with(&payload)) {
+            match line.strip_prefix(UNMOUNTED) {
+                None => remove_patiently(Path::new(line)),
+                Some(below) => {
+                    if let Ok(root) = mount_unseen() {
+                        let root = format!("/proc/self/fd/{}", root.as_raw_fd());
+                        remove_patiently(&Path::new(&root).join(below.trim_start_matches('/')));
+                    }
                 }
-                std::thread::sleep(Duration::from_millis(10));
             }
         }
         let _ = fs::remove_file(path);
@@ -55,6 +54,27 @@ impl Sandbox {
 
     fn cgroups_file(&self) -> PathBuf {
         self.store.places().runtime(self.name()).join(FILE)
+    }
+}
+
+/// The v2 hierarchy, mounted at no path.
+fn mount_unseen() -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )
+}
+
+fn remove_patiently(directory: &Path) {
+    for _ in 0..ATTEMPTS {
+        remove(directory);
+        if !directory.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -68,19 +88,25 @@ fn remove(directory: &Path) {
     let _ = fs::remove_dir(directory);
 }
 
-/// The payload's directory in each hierarchy that is mounted here.
-fn directories(membership: &str, mountinfo: &str, payload: &str) -> Vec<PathBuf> {
+/// The payload's directory in each hierarchy. The init may not have moved into it yet.
+fn directories(membership: &str, mountinfo: &str, payload: &str) -> Vec<String> {
     membership
         .lines()
         .filter_map(|line| {
             let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-            let end = path.find(payload)? + payload.len();
-            let mount = mountinfo
-                .lines()
-                .find_map(|line| mount_point(line, controllers))?;
-            let path = path[..end].strip_prefix(mount.1)?.trim_start_matches('/');
-            let directory = Path::new(mount.0).join(path);
-            directory.ends_with(payload).then_some(directory)
+            let path = match path.find(payload) {
+                Some(start) => path[..start + payload.len()].to_owned(),
+                None => format!("{}/{payload}", path.trim_end_matches('/')),
+            };
+            let mut mounts = mountinfo.lines();
+            match mounts.find_map(|line| mount_point(line, controllers)) {
+                Some((point, root)) => {
+                    let path = path.strip_prefix(root)?.trim_start_matches('/');
+                    Some(format!("{point}/{path}"))
+                }
+                None if controllers.is_empty() => Some(format!("{UNMOUNTED}{path}")),
+                None => None,
+            }
         })
         .collect()
 }
@@ -93,10 +119,8 @@ fn mount_point<'a>(line: &'a str, controllers: &str) -> Option<(&'a str, &'a str
     let is_it = match kind {
         "cgroup2" => controllers.is_empty(),
         "cgroup" => {
-            !controllers.is_empty()
-                && controllers
-                    .split(',')
-                    .all(|c| options.split(',').any(|o| o == c))
+            let mut wanted = controllers.split(',');
+            !controllers.is_empty() && wanted.all(|c| options.split(',').any(|o| o == c))
         }
         _ => false,
     };
@@ -110,24 +134,30 @@ fn mount_point<'a>(line: &'a str, controllers: &str) -> Option<(&'a str, &'a str
 mod tests {
     use super::*;
 
+    const V1: &str = "1 2 0:1 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+        1 2 0:1 /m /sys/fs/cgroup/cpu,cpuacct rw shared:1 - cgroup cgroup rw,cpu,cpuacct\n\
+        1 2 0:1 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
+
     #[test]
     fn the_payload_is_found_in_every_hierarchy() {
-        let membership = "9:name=systemd:/p-1/init.scope\n4:cpu,cpuacct:/m/x.libvirt-lxc/p-1\n3:pids:/other\n0::/\n";
-        let mounts = "1 2 0:1 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
-            1 2 0:1 /m /sys/fs/cgroup/cpu,cpuacct rw shared:1 - cgroup cgroup rw,cpu,cpuacct\n\
-            1 2 0:1 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
-        assert_eq!(
-            directories(membership, mounts, "p-1"),
-            [
-                Path::new("/sys/fs/cgroup/systemd/p-1"),
-                Path::new("/sys/fs/cgroup/cpu,cpuacct/x.libvirt-lxc/p-1")
-            ]
-        );
-        let v2 = "0::/machine.slice/x/libvirt/p-1/init.scope\n";
+        let membership = "9:name=systemd:/p-1/init.scope\n4:cpu,cpuacct:/m/x.libvirt-lxc/p-1\n\
+            3:pids:/\n2:memory:/not/mounted\n0::/w/p-1/init.scope\n";
+        let expected = [
+            "/sys/fs/cgroup/systemd/p-1",
+            "/sys/fs/cgroup/cpu,cpuacct/x.libvirt-lxc/p-1",
+            "/sys/fs/cgroup/pids/p-1",
+            "cgroup2:/w/p-1",
+        ];
+        assert_eq!(directories(membership, V1, "p-1"), expected);
+    }
+
+    #[test]
+    fn the_payload_is_found_on_v2() {
+        let membership = "0::/machine.slice/x/libvirt/p-1/init.scope\n";
         let mounts = "1 2 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
         assert_eq!(
-            directories(v2, mounts, "p-1"),
-            [Path::new("/sys/fs/cgroup/machine.slice/x/libvirt/p-1")]
+            directories(membership, mounts, "p-1"),
+            ["/sys/fs/cgroup/machine.slice/x/libvirt/p-1"]
         );
     }
 }
