@@ -17,7 +17,7 @@ pub(crate) fn text(out: &mut impl Write, explanation: &Explanation) -> io::Resul
     )?;
     match &explanation.entry {
         Some(entry) if entry.path != *path && explanation.fate != Fate::Absent => {
-            writeln!(out, "decided with {}", entry.path)?
+            writeln!(out, "decided with {}", entry.path)?;
         }
         _ => {}
     }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use clap::Args as ClapArgs;
 use vss_model::SandboxName;
 
+use super::execute::failed;
 use super::{Machine, caller};
 use crate::failure::{Failure, Status};
 
@@ -25,6 +26,6 @@ pub(super) fn run(args: &Args, machine: &Machine) -> Result<Status, Failure> {
         let hint = format!("virt-sandbox-service execute -i {} -- sh", args.name);
         return Err(Failure::new("connect needs a terminal").hint(hint));
     }
-    let code = vss_manager::inside::connect(&host, &args.name, &caller())?;
+    let code = vss_manager::inside::connect(&host, &args.name, &caller()).map_err(failed)?;
     Ok(Status::of_command(code))
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use clap::Args as ClapArgs;
+use vss_manager::Error;
 use vss_manager::inside::ExecuteRequest;
 use vss_model::SandboxName;
 
@@ -62,12 +63,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(args: Args, machine: &Machine) -> Result<Status, Failure> {
-    // As podman and docker do, so that a failure of ours is never taken for the command's.
-    attempt(args, machine).map_err(|failure| failure.status(Status::EXECUTE))
-}
-
-fn attempt(args: Args, machine: &Machine) -> Result<Status, Failure> {
-    let host = machine.open()?;
+    let host = machine.open().map_err(|f| f.status(Status::EXECUTE))?;
     let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let tty = args.tty || on_terminal;
     let request = ExecuteRequest {
@@ -79,6 +75,15 @@ fn attempt(args: Args, machine: &Machine) -> Result<Status, Failure> {
         tty,
         caller: caller(),
     };
-    let code = vss_manager::inside::execute(&host, &args.name, &request)?;
+    let code = vss_manager::inside::execute(&host, &args.name, &request).map_err(failed)?;
     Ok(Status::of_command(code))
+}
+
+/// A failure of ours is never taken for the command's: its statuses are those of podman-exec(1).
+pub(super) fn failed(error: Error) -> Failure {
+    let status = match &error {
+        Error::Enter(error) => Status::of_command(error.status()),
+        _ => Status::EXECUTE,
+    };
+    Failure::from(error).status(status)
 }
