@@ -65,10 +65,9 @@ impl Store {
     pub fn try_lock(&self, name: &SandboxName) -> Result<Option<Lock>> {
         let path = self.lock_path("change", name);
         let directories = self.share_directories()?;
-        match acquire(&path, FlockOperation::NonBlockingLockExclusive) {
-            Ok(file) => Lock::new(file, path, directories).map(Some),
-            Err(error) if would_block(&error) => Ok(None),
-            Err(error) => Err(error),
+        match try_acquire(&path)? {
+            Some(file) => Lock::new(file, path, directories).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -86,15 +85,7 @@ impl Store {
     /// Where the lock's file can't be made.
     pub fn run_lock(&self, name: &SandboxName) -> Result<Option<RunLock>> {
         let path = self.lock_path("run", name);
-        // whoever asks `is_run` has a shared lock for an instant: that is no runner
-        for _ in 0..20 {
-            match acquire(&path, FlockOperation::NonBlockingLockExclusive) {
-                Ok(file) => return Ok(Some(RunLock { file, path })),
-                Err(error) if would_block(&error) => std::thread::sleep(Duration::from_millis(5)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
+        Ok(try_acquire(&path)?.map(|file| RunLock { file, path }))
     }
 
     /// Whether a runner holds the right to run a sandbox.
@@ -239,6 +230,19 @@ fn acquire(path: &Path, how: FlockOperation) -> Result<File> {
             return Ok(file);
         }
     }
+}
+
+/// Locks for oneself alone without waiting for another who does.
+fn try_acquire(path: &Path) -> Result<Option<File>> {
+    // whoever asks `is_changing` or `is_run` has a shared lock for an instant: that is no holder
+    for _ in 0..10 {
+        match acquire(path, FlockOperation::NonBlockingLockExclusive) {
+            Ok(file) => return Ok(Some(file)),
+            Err(error) if would_block(&error) => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 fn is_at(file: &File, path: &Path) -> Result<bool> {

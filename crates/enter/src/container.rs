@@ -113,6 +113,10 @@ impl Container {
     /// # Errors
     /// [`Error::Gone`] where that is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
+        // one that has ended and was not waited for takes signals without a word
+        if self.wait(Some(Duration::ZERO))? {
+            return Err(Error::Gone { pid: self.pid });
+        }
         sys::send_signal(self.fd(), signal.0).map_err(|source| {
             if source.raw_os_error() == Some(libc::ESRCH) {
                 Error::Gone { pid: self.pid }

@@ -114,6 +114,14 @@ fn colon(object: &str) -> String {
     }
 }
 
+/// Names what the caller's side tried.
+pub(crate) fn caller<E: Into<io::Error>>(action: &'static str) -> impl FnOnce(E) -> Error {
+    move |error| Error::Caller {
+        action,
+        source: error.into(),
+    }
+}
+
 impl Error {
     /// The exit status that a command of this program has for it, as podman-exec(1) does: 127
     /// where there is no such program, 126 where it can't be executed, 137 where the container

@@ -5,16 +5,17 @@
 //!
 //! 1. The caller, which has to have one thread only, reads all it needs of PID 1 from a verified
 //!    procfs: namespaces, cgroups, bounding set (`target`).
-//! 2. It forks. The child (`child`) joins PID 1's cgroups, takes the label, joins the namespaces,
-//!    looks the user up in the container's own files, opens a terminal in the container's own
-//!    devpts (`pty`), closes every descriptor of the host, and gives up what PID 1 doesn't have:
-//!    bounding set, user, system calls, capabilities, in this order (`privileges`).
+//! 2. It forks (`launch`). The child (`child`) joins PID 1's cgroups, takes the label, joins the
+//!    namespaces, looks the user up in the container's own files, opens a terminal in the
+//!    container's own devpts (`pty`), closes every descriptor of the host, and gives up what PID 1
+//!    doesn't have: bounding set, user, system calls, capabilities, in this order (`privileges`).
 //! 3. It forks once more, because a PID namespace is entered by being born in it. Whoever can be
 //!    seen from inside has no descriptor, no capability and no directory of the host any more, and
 //!    can't be traced. It becomes a session of its own and executes the command, found with the
 //!    container's `PATH`.
-//! 4. The caller relays (`relay`) between its own standard streams and the container's: never is a
-//!    descriptor of the host's terminal or of a file of the host passed inside.
+//! 4. The caller (`session`) relays (`relay`) between its own standard streams and the
+//!    container's: never is a descriptor of the host's terminal or of a file of the host passed
+//!    inside.
 //!
 //! [`Container::connect`] reaches a socket inside by the same kind of detour: a forked child joins
 //! the mount namespace and connects a socket that the caller made.
@@ -30,12 +31,14 @@ mod connect;
 mod container;
 mod environment;
 mod error;
+mod launch;
 mod privileges;
 mod process;
 mod procfs;
 mod pty;
 mod relay;
 mod run;
+mod session;
 mod signals;
 mod sys;
 mod target;

@@ -10,19 +10,15 @@ use vss_model::{Confinement, UnitName};
 use crate::facts::UnitFacts;
 use crate::outcome::Warning;
 
-/// Settings that can be set aside, and what that comes to.
-const SET_ASIDE: [(&str, &str); 4] = [
-    (
-        "BindPaths",
-        "the paths are not there under their other names",
-    ),
-    (
-        "BindReadOnlyPaths",
-        "the paths are not there under their other names",
-    ),
-    ("TemporaryFileSystem", "what it hides is seen"),
-    ("LogNamespace", "it logs with the container"),
+/// Settings that can be set aside, with the value that does so, and what that comes to.
+const SET_ASIDE: [(&str, &str, &str); 5] = [
+    ("BindPaths", "", NOT_BOUND),
+    ("BindReadOnlyPaths", "", NOT_BOUND),
+    ("TemporaryFileSystem", "", "what it hides is seen"),
+    ("LogNamespace", "", "it logs with the container"),
+    ("PrivateUsers", "no", "it sees the container's users"),
 ];
+const NOT_BOUND: &str = "the paths are not there under their other names";
 /// Settings without which the unit would be another.
 const FATAL: [&str; 5] = [
     "RootDirectory",
@@ -55,9 +51,9 @@ pub(crate) fn adapt(unit: &UnitFacts, confinement: Confinement) -> Adaptation {
     if confinement != Confinement::Reduced || unit.name.suffix() != "service" {
         return out;
     }
-    for (key, effect) in SET_ASIDE {
-        if let Some(value) = unit.last(key) {
-            out.service.push((key.to_owned(), String::new()));
+    for (key, aside, effect) in SET_ASIDE {
+        if let Some(value) = unit.last(key).filter(|v| !is_off(v)) {
+            out.service.push((key.to_owned(), aside.to_owned()));
             out.warn(
                 &unit.name,
                 key,
@@ -72,10 +68,7 @@ pub(crate) fn adapt(unit: &UnitFacts, confinement: Confinement) -> Adaptation {
             out.warn(&unit.name, key, value, effect);
         }
     }
-    if let Some(value) = unit
-        .last("DynamicUser")
-        .filter(|v| matches!(*v, "yes" | "true" | "1" | "on"))
-    {
+    if let Some(value) = unit.last("DynamicUser").filter(|v| !is_off(v)) {
         let user = unit
             .last("User")
             .map_or_else(|| user_of(&unit.name), str::to_owned);
@@ -93,6 +86,10 @@ pub(crate) fn adapt(unit: &UnitFacts, confinement: Confinement) -> Adaptation {
         out.user = Some(user);
     }
     out
+}
+
+fn is_off(value: &str) -> bool {
+    matches!(value, "no" | "false" | "0" | "off" | "n" | "f")
 }
 
 impl Adaptation {

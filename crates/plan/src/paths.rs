@@ -183,16 +183,17 @@ impl Scope<'_, '_> {
         for package in self.packages.packages.values() {
             for file in &package.files {
                 let in_place = region(&file.path) != Region::Elsewhere && file.path.depth() >= 2;
-                if !in_place || self.rules.is_upkeep(&file.path) || draft.in_tree(&file.path) {
-                    continue;
-                }
-                if self.is_everyones(&file.path) {
+                if !in_place || draft.in_tree(&file.path) || self.is_everyones(&file.path) {
                     continue;
                 }
                 let cause = Cause::Package {
                     package: package.name.clone(),
                     version: package.version.clone(),
                 };
+                if self.rules.is_upkeep(&file.path) {
+                    self.claim_upkeep(draft, &package.name, &file.path, cause);
+                    continue;
+                }
                 let there = self.claim(draft, Source::Package, &file.path, &cause);
                 if !there && self.is_missing(&file.path) && !file.flags.ghost {
                     draft.skip(
@@ -201,6 +202,15 @@ impl Scope<'_, '_> {
                     );
                 }
             }
+        }
+    }
+
+    /// What is for the host's upkeep is left behind, but for the directories that a service may
+    /// look into (`/etc/cron.d` of cron).
+    fn claim_upkeep(&self, draft: &mut Draft, package: &PackageName, path: &AbsPath, cause: Cause) {
+        let is_seed = self.packages.seeds.contains(package) && path.depth() == 2;
+        if is_seed && matches!(self.ask.path(path), Some(PathFacts::Directory { .. })) {
+            draft.node(Source::Package, path, cause);
         }
     }
 

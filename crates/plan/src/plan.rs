@@ -28,9 +28,11 @@ use crate::{options, review};
 
 /// Where content is kept unless `--path` says otherwise.
 pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
-/// The file systems in memory of a new sandbox, with their sizes in bytes.
-const TMPFS: [(&str, u64); 3] = [
+/// The file systems in memory of a new sandbox, with their sizes in bytes. `/run/lock` is one that
+/// Debian's systemd mounts itself where it may, and ends without.
+const TMPFS: [(&str, u64); 4] = [
     ("/run", 64 << 20),
+    ("/run/lock", 5 << 20),
     ("/tmp", 256 << 20),
     ("/dev/shm", 256 << 20),
 ];

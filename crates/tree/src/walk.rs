@@ -26,6 +26,17 @@ pub struct Node<'a> {
     pub fd: BorrowedFd<'a>,
 }
 
+impl Node<'_> {
+    /// The target of a symbolic link, as it is written.
+    ///
+    /// # Errors
+    /// Where the node is no link.
+    pub fn link_target(&self) -> Result<PathBuf> {
+        root::link_target(self.fd)
+            .map_err(|e| Error::io("read the link", self.path.as_path().to_owned(), e))
+    }
+}
+
 /// What there is in a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {

@@ -50,6 +50,8 @@ impl Lab {
             "the lab tier needs root"
         );
         assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is not installed");
+        // The first command of a boot makes it; no test is about that.
+        std::fs::create_dir_all("/run/libvirt-sandbox").unwrap();
         Self(())
     }
 
@@ -103,9 +105,15 @@ impl Lab {
         }
         args.extend(options);
         args.push(name);
-        let sandbox = Sandbox { lab: self, name };
+        let sandbox = self.expect(name);
         self.vss(&args).ok();
         sandbox
+    }
+
+    /// A container that the test itself is going to make.
+    #[must_use]
+    pub fn expect<'a>(&'a self, name: &'a str) -> Sandbox<'a> {
+        Sandbox { lab: self, name }
     }
 }
 

@@ -14,12 +14,14 @@ pub struct Snapshot(BTreeMap<String, String>);
 const TREES: [&str; 4] = ["/etc", "/usr", "/var", "/run"];
 
 /// What daemons write of their own accord, whether a container exists or not: logs, and the
-/// sockets and states of libvirtd and dbus.
-const NOISE: [&str; 4] = [
+/// sockets and states of libvirtd and dbus; and the files in memory that commands lock, which say
+/// no more than which process did.
+const NOISE: [&str; 5] = [
     "/var/log",
     "/run/libvirt",
     "/run/dbus",
     "/var/cache/libvirt",
+    "/run/libvirt-sandbox/.locks",
 ];
 
 impl Snapshot {

@@ -154,8 +154,9 @@ fn a56_an_interrupted_create_leaves_nothing() {
     let lab = Lab::enter();
     drop(lab.create("warm", &["-C", "-u", "apache2.service"]));
     let before = Snapshot::settled(&lab);
+    let _sandbox = lab.expect("sig1");
     let mut interrupted = 0;
-    for wait in (0..40).map(|n| Duration::from_millis(n * 10)) {
+    for wait in (0..12).map(|n| Duration::from_millis(n * 35)) {
         let args = [
             "create",
             "-C",

@@ -48,6 +48,7 @@ fn apache_is_planned_made_run_asked_and_taken_away() {
     drop(lab.create("first", &["-u", "apache2.service"]));
     let before = Snapshot::settled(&lab);
 
+    let _web = lab.expect("web1");
     let created = lab.vss(&apache(&["create"], "web1")).ok();
     assert_eq!(
         created,

@@ -87,7 +87,6 @@ pub(super) fn tree(
     if root.metadata(path.as_path())?.is_none() {
         return Ok(facts);
     }
-    let mut links = Vec::new();
     root.walk(path.as_path(), &mut |node| -> Result<()> {
         match node.metadata.kind {
             Kind::File => {
@@ -97,8 +96,10 @@ pub(super) fn tree(
             Kind::Directory => facts.directories += 1,
             Kind::Link => {
                 facts.files += 1;
-                if links.len() < MAX_LINKS {
-                    links.push(node.path.clone());
+                if facts.links.len() < MAX_LINKS {
+                    let target = node.link_target()?;
+                    let target = escape_bytes(target.as_os_str().as_bytes());
+                    facts.links.push((node.path.clone(), target));
                 }
             }
             _ => facts.specials += 1,
@@ -108,10 +109,6 @@ pub(super) fn tree(
         }
         Ok(())
     })?;
-    for link in links {
-        let target = link_target(root, &link)?;
-        facts.links.push((link, target));
-    }
     facts.links.sort();
     facts.watched.sort();
     Ok(facts)

@@ -190,6 +190,53 @@ fn a02_a_copy_never_reads_through_a_swapped_link() {
     }
 }
 
+/// Copies two directories and swaps the one that comes second, in `within`, for a link to a
+/// directory outside: after the copy has listed or made it, before it goes down into it.
+fn copy_while_swapping(trees: &Trees, within: &str) -> Result<vss_tree::CopyReport, Error> {
+    for dir in ["one", "two"] {
+        trees.write(&format!("source/{dir}/file"), "inside");
+    }
+    trees.write("outside/secret", "secret");
+    let done = AtomicBool::new(false);
+    let swap = |path: &vss_model::AbsPath| {
+        if !done.swap(true, Ordering::Relaxed) {
+            let first = path.parent().unwrap();
+            let second = if first == abs("/one") { "two" } else { "one" };
+            let second = trees.path(within).join(second);
+            fs::rename(&second, trees.path("moved-away")).unwrap();
+            std::os::unix::fs::symlink(trees.path("outside"), &second).unwrap();
+        }
+        true
+    };
+    let options = vss_tree::CopyOptions {
+        except: &Default::default(),
+        digests: &swap,
+        progress: &(),
+        cancelled: &false.into(),
+        threads: 1,
+    };
+    let (source, target) = (trees.root("source"), trees.root("target"));
+    vss_tree::copy(&source, &target, &[tree("/")], &options)
+}
+
+#[test]
+fn a02_a_directory_of_the_source_that_becomes_a_link_is_left_out() {
+    let trees = Trees::new();
+    let report = copy_while_swapping(&trees, "source").unwrap();
+    assert_eq!(report.files.len(), 1);
+    assert!(matches!(report.skipped[..], [(_, SkipReason::Changed)]));
+}
+
+#[test]
+fn a02_a_directory_of_the_target_that_becomes_a_link_ends_the_copy() {
+    let trees = Trees::new();
+    let copied = copy_while_swapping(&trees, "target");
+    let error = copied.unwrap_err();
+    let not_a_directory = Some(rustix::io::Errno::NOTDIR.raw_os_error());
+    assert_eq!(error.raw_os_error(), not_a_directory, "{error}");
+    assert_eq!(fs::read_dir(trees.path("outside")).unwrap().count(), 1);
+}
+
 #[test]
 fn a02_a_copy_never_writes_through_a_swapped_link() {
     let trees = Trees::new();
