@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::Result;
 use crate::error::Error;
@@ -33,20 +34,41 @@ struct Mount {
 pub(crate) fn open(container: &str, own: &str, mountinfo: &str) -> Result<Vec<(PathBuf, OwnedFd)>> {
     files(container, own, mountinfo)?
         .into_iter()
-        .map(|path| {
-            let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            match rustix::fs::open(&path, flags, Mode::empty()) {
-                Ok(fd) => Ok((path, fd)),
-                Err(source) => Err(Error::Cgroup {
-                    path,
-                    source: source.into(),
-                }),
-            }
+        .map(|file| match file.open() {
+            Ok(fd) => Ok((file.path, fd)),
+            Err(source) => Err(Error::Cgroup {
+                path: file.path,
+                source: source.into(),
+            }),
         })
         .collect()
 }
 
-fn files(container: &str, own: &str, mountinfo: &str) -> Result<Vec<PathBuf>> {
+/// A `cgroup.procs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Procs {
+    path: PathBuf,
+    /// The path is below the root of a v2 hierarchy that is mounted nowhere: beside v1 it need not
+    /// be, and the init uses it all the same.
+    unmounted: bool,
+}
+
+impl Procs {
+    fn open(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        if !self.unmounted {
+            return rustix::fs::open(&self.path, flags, Mode::empty());
+        }
+        let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        let attributes = MountAttrFlags::empty();
+        let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        let below = self.path.strip_prefix("/").unwrap_or(&self.path);
+        rustix::fs::openat(root, below, flags, Mode::empty())
+    }
+}
+
+fn files(container: &str, own: &str, mountinfo: &str) -> Result<Vec<Procs>> {
     let own: Vec<Membership<'_>> = memberships(own).collect();
     let mounts: Vec<Mount> = mountinfo.lines().filter_map(mount).collect();
     let wanted = memberships(container).filter(|membership| !own.contains(membership));
@@ -63,15 +85,24 @@ fn memberships(text: &str) -> impl Iterator<Item = Membership<'_>> {
     })
 }
 
-fn file(membership: &Membership<'_>, mounts: &[Mount]) -> Result<PathBuf> {
+fn file(membership: &Membership<'_>, mounts: &[Mount]) -> Result<Procs> {
     let below = |mount: &Mount| {
         let rest = Path::new(membership.path).strip_prefix(&mount.root).ok()?;
-        Some(mount.point.join(rest).join("cgroup.procs"))
+        Some(Procs {
+            path: mount.point.join(rest).join("cgroup.procs"),
+            unmounted: false,
+        })
     };
     // a path that leaves the root of this process's own cgroup namespace begins with /..
     let climbs = Path::new(membership.path)
         .components()
         .any(|c| c.as_os_str() == "..");
+    if membership.controllers.is_empty() && !climbs && !mounts.iter().any(|mount| mount.has("")) {
+        return Ok(Procs {
+            path: Path::new(membership.path).join("cgroup.procs"),
+            unmounted: true,
+        });
+    }
     mounts
         .iter()
         .filter(|mount| !climbs && mount.has(membership.controllers))
@@ -160,7 +191,22 @@ mod tests {
         ];
         assert_eq!(
             files(container, own, V1).unwrap(),
-            expected.map(PathBuf::from)
+            expected.map(|path| Procs {
+                path: path.into(),
+                unmounted: false
+            })
+        );
+    }
+
+    #[test]
+    fn a_v2_hierarchy_that_is_mounted_nowhere_is_joined_too() {
+        let expected = Procs {
+            path: "/p-1/init.scope/cgroup.procs".into(),
+            unmounted: true,
+        };
+        assert_eq!(
+            files("0::/p-1/init.scope\n", "0::/\n", "").unwrap(),
+            [expected]
         );
     }
 

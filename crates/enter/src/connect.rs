@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::WaitOptions;
+use rustix::process::{Signal, WaitOptions};
 use rustix::thread::ThreadNameSpaceType;
 
 use crate::Result;
@@ -77,8 +77,17 @@ fn connect_inside(container: BorrowedFd<'_>, socket: &OwnedFd, address: &SocketA
     if let Err(error) = rustix::thread::move_into_thread_name_spaces(container, spaces) {
         return errno(error);
     }
+    // whoever is seen from inside has nothing of the caller's but this socket
+    if let Err(error) = sys::close_all_but(socket.as_fd()) {
+        return u8::try_from(error.raw_os_error().unwrap_or_default()).unwrap_or(u8::MAX);
+    }
     match sys::fork() {
-        Ok(None) => sys::exit(rustix::net::connect(socket, address).map_or_else(errno, |()| 0)),
+        Ok(None) => {
+            // nobody listening must not leave it behind when the caller's time is over
+            let connected = rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+                .and_then(|()| rustix::net::connect(socket, address));
+            sys::exit(connected.map_or_else(errno, |()| 0))
+        }
         Ok(Some(pid)) => match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
             Ok(Some((_, status))) => {
                 let status = status.exit_status().and_then(|s| u8::try_from(s).ok());

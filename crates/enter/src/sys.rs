@@ -71,6 +71,15 @@ pub(crate) fn close_others(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     close_range(first, u32::MAX)
 }
 
+/// The same for one descriptor, the standard streams closed too, and without allocating.
+pub(crate) fn close_all_but(keep: BorrowedFd<'_>) -> io::Result<()> {
+    let number = u32::try_from(keep.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    if number > 0 {
+        close_range(0, number - 1)?;
+    }
+    close_range(number + 1, u32::MAX)
+}
+
 fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: in a forked child that never drops the owners of what is closed: it leaves by exec
     // or by _exit
