@@ -60,15 +60,14 @@ pub fn delete(
         .run_lock(name)?
         .ok_or_else(|| Error::Running(name.clone()))?;
     control.check()?;
-    remove(host, &found.identity, options)?;
+    remove(host, &found, options)?;
     run_lock.discard()?;
-    release_network(host, found.config.as_ref())?;
     host.store().tidy(lock)?;
     Ok(outcome)
 }
 
 /// Takes the project's own network away with the last sandbox on it.
-fn release_network(host: &Host, config: Option<&SandboxConfig>) -> Result<()> {
+pub(crate) fn release_network(host: &Host, config: Option<&SandboxConfig>) -> Result<()> {
     let is_own = |config: &SandboxConfig| {
         let network = config.network.as_ref();
         network.is_some_and(|network| network.network == NetworkChoice::OWN)
@@ -110,7 +109,8 @@ fn find(host: &Host, name: &SandboxName) -> Result<Found> {
     }
 }
 
-fn remove(host: &Host, identity: &Identity, options: &DeleteOptions) -> Result<()> {
+fn remove(host: &Host, found: &Found, options: &DeleteOptions) -> Result<()> {
+    let identity = &found.identity;
     let mut journal = journal::begin(host, Verb::Delete, identity)?;
     if options.keep_content {
         journal.record(&Step::KeepContent)?;
@@ -127,7 +127,11 @@ fn remove(host: &Host, identity: &Identity, options: &DeleteOptions) -> Result<(
         }
     }
     removal::settle(host, identity)?;
-    Ok(journal.finish()?)
+    // before the journal goes, so that a crash leaves no network; one that can't be released
+    // keeps no delete from its end
+    let released = release_network(host, found.config.as_ref());
+    journal.finish()?;
+    released
 }
 
 fn parts(options: &DeleteOptions) -> impl Iterator<Item = Part> {

@@ -8,6 +8,7 @@ use vss_config::Lock;
 use vss_model::SandboxName;
 
 use crate::control::{Control, Notice};
+use crate::delete;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::journal::{self, Unfinished, Verb};
@@ -58,6 +59,11 @@ pub(crate) fn recover_locked(
         return Ok(false);
     };
     let unfinished = journal::read(journal)?;
+    if unfinished.verb == Verb::Delete && unfinished.begun.is_empty() {
+        // nothing is taken yet, and the journal may not tell yet what goes and what stays
+        unfinished.journal.finish()?;
+        return Ok(false);
+    }
     let notice = match unfinished.verb {
         Verb::Create => Notice::UndoneCreate(name.clone()),
         Verb::Delete => Notice::FinishedDelete(name.clone()),
@@ -80,5 +86,10 @@ fn finish(host: &Host, unfinished: Unfinished) -> Result<()> {
         }
     }
     removal::settle(host, &unfinished.identity)?;
-    Ok(unfinished.journal.finish()?)
+    let released = match unfinished.verb {
+        Verb::Create => Ok(()),
+        Verb::Delete => delete::release_network(host, None),
+    };
+    unfinished.journal.finish()?;
+    released
 }

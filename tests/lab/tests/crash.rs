@@ -13,8 +13,8 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests, which fail by panicking"
+    clippy::print_stdout,
+    reason = "helpers of tests, which fail by panicking and say what they did"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -528,7 +528,7 @@ fn a50_a_delete_that_is_killed_leaves_no_network() {
 }
 
 #[test]
-fn a51_a_create_that_meets_an_error_leaves_nothing() {
+fn a51_a_create_that_meets_an_error_is_done_by_the_next() {
     let lab = enter();
     let _sandbox = lab.expect(NAME);
     let everything = Snapshot::settled(&lab);
@@ -544,7 +544,6 @@ fn a51_a_create_that_meets_an_error_leaves_nothing() {
     everything.assert_same(&Snapshot::settled(&lab), "something is left");
 }
 
-/// Where the disk stays full, the failed create may not be able to clean up; the next command is.
 #[test]
 fn a51_a_delete_that_meets_an_error_is_finished_by_the_next() {
     let lab = enter();
@@ -561,9 +560,9 @@ fn a51_a_delete_that_meets_an_error_is_finished_by_the_next() {
     everything.assert_same(&Snapshot::settled(&lab), "something is left");
 }
 
-/// A disk that fills up and stays full: nothing that takes room succeeds any more.
+/// Where the disk stays full, a failed create may not be able to clean up; the next command is.
 #[test]
-fn a51_a_disk_that_stays_full_leaves_nothing_either() {
+fn a51_a_create_on_a_disk_that_stays_full_is_done_by_the_next() {
     let lab = enter();
     let _sandbox = lab.expect(NAME);
     let mut ground = Ground::new(&lab);
