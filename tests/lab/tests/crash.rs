@@ -568,7 +568,8 @@ fn a51_a_create_on_a_disk_that_stays_full_is_done_by_the_next() {
     let mut ground = Ground::new(&lab);
     let calls = calls(&lab, &CREATE);
     lab.vss(&DELETE).ok();
-    for name in ["mkdirat", "symlinkat", "pwrite64", "write"] {
+    // not write: the message itself would be lost
+    for name in ["mkdirat", "symlinkat", "pwrite64"] {
         let run: Vec<_> = calls.iter().filter(|call| call.name == name).collect();
         for call in [run.first(), run.get(run.len() / 2), run.last()]
             .into_iter()
