@@ -137,36 +137,38 @@ impl Console {
     }
 }
 
-/// The lines without the noise of systemd's way up and down.
+/// The lines without the noise of systemd's way up and down: those that came by way of the journal,
+/// less systemd's about other units. Where the journal did not come up, the last of all.
 fn telling<'a>(
     lines: impl Iterator<Item = &'a str>,
     units: &[String],
     count: usize,
 ) -> Vec<String> {
-    let mut chosen: Vec<String> = lines
-        .filter(|line| {
-            let text = message(line);
-            let systemds = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
-            let marks = ["[  OK  ]", "[FAILED]", "[DEPEND]", "[ TIME ]", "         "];
-            if marks.iter().any(|mark| line.starts_with(mark)) {
-                return false;
-            }
-            !systemds.iter().any(|ident| text.starts_with(ident))
+    let all: Vec<&str> = lines.collect();
+    let of_units = |line: &&&str| {
+        message(line).is_some_and(|text| {
+            let noise = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
+            !noise.iter().any(|ident| text.starts_with(ident))
                 || (text.starts_with("systemd[1]: ")
                     && units.iter().any(|unit| text.contains(unit)))
         })
-        .map(str::to_owned)
-        .collect();
-    chosen.drain(..chosen.len().saturating_sub(count));
-    chosen
+    };
+    let has_journal = all.iter().any(|line| message(line).is_some());
+    let chosen: Vec<&&str> = match has_journal {
+        true => all.iter().filter(of_units).collect(),
+        false => all.iter().collect(),
+    };
+    let skipped = chosen.len().saturating_sub(count);
+    chosen[skipped..]
+        .iter()
+        .map(|line| (**line).to_owned())
+        .collect()
 }
 
-/// The line without the time that journald puts before it: `[ 3631.571951] `.
-fn message(line: &str) -> &str {
-    line.strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "))
-        .filter(|(time, _)| time.trim().parse::<f64>().is_ok())
-        .map_or(line, |(_, text)| text)
+/// The line without the time that journald puts before it, `[ 3631.571951] `, if it does.
+fn message(line: &str) -> Option<&str> {
+    let (time, text) = line.strip_prefix('[')?.split_once("] ")?;
+    time.trim().parse::<f64>().is_ok().then_some(text)
 }
 
 /// Without the carriage returns around a terminal's line, and without the sequences that colour or
@@ -270,5 +272,11 @@ mod tests {
         let units = ["a.service".to_owned()];
         let told = telling(lines.into_iter(), &units, 2);
         assert_eq!(told, [lines[1], lines[3]]);
+        let early = [
+            "systemd 252 running",
+            "Failed to mount /x",
+            "Freezing execution.",
+        ];
+        assert_eq!(telling(early.into_iter(), &units, 2), early[1..]);
     }
 }
