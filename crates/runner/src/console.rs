@@ -129,6 +129,13 @@ impl Console {
         self.kept.iter().map(String::as_str)
     }
 
+    /// The last line that begins so.
+    #[must_use]
+    pub fn last_with(&self, start: &str) -> Option<String> {
+        let line = self.kept.iter().rfind(|line| line.starts_with(start));
+        line.cloned()
+    }
+
     /// Of the last lines at most `count` that say why a service failed: the service's own, and
     /// systemd's about one of `units`.
     #[must_use]
@@ -149,8 +156,9 @@ fn telling<'a>(
         message(line).is_some_and(|text| {
             let noise = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
             !noise.iter().any(|ident| text.starts_with(ident))
-                || (text.starts_with("systemd[1]: ")
-                    && units.iter().any(|unit| text.contains(unit)))
+                || text.strip_prefix("systemd[1]: ").is_some_and(|text| {
+                    !text.contains("virt-sandbox-ended") && units.iter().any(|u| names(text, u))
+                })
         })
     };
     let has_journal = all.iter().any(|line| message(line).is_some());
@@ -163,6 +171,13 @@ fn telling<'a>(
         .iter()
         .map(|line| (**line).to_owned())
         .collect()
+}
+
+/// Whether the unit's name stands in the text, and not as the end of a longer one.
+fn names(text: &str, unit: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || "-_.@:\\".contains(c);
+    text.match_indices(unit)
+        .any(|(at, _)| !text[..at].ends_with(of_name))
 }
 
 /// The line without the time that journald puts before it, `[ 3631.571951] `, if it does.
@@ -265,6 +280,8 @@ mod tests {
             "[    1.1] ad[12]: cannot bind to port 80",
             "[FAILED] Failed to start a.service - A.",
             "[    1.2] systemd[1]: a.service: Main process exited, code=exited, status=1/FAILURE",
+            "[    1.2] systemd[1]: virt-sandbox-ended.service: multiple (a.service, a.service)",
+            "[    1.2] systemd[1]: extra.service: Deactivated successfully.",
             "[    1.3] systemd[1]: Stopped target basic.target - Basic System.",
             "[    1.4] umount[73]: umount: /root: must be superuser to unmount.",
             "         Unmounting tmp.mount...",
