@@ -80,11 +80,14 @@ pub(crate) fn settle(
             say("rebooted from inside");
             Ok(Next::Again(launch::again(sandbox, &parts.inbox)?))
         }
-        (_, Some(_)) => {
-            sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
+        (_, _) => {
+            // One that is not to go on, or libvirt's controller, which may outlive its container.
+            let gone = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid));
+            if let Ok(Err(error)) = gone {
+                say(&chain(&error));
+            }
             Ok(Next::Over(end))
         }
-        (_, None) => Ok(Next::Over(end)),
     }
 }
 

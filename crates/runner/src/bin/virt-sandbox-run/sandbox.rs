@@ -18,7 +18,7 @@ pub(crate) const START_MARGIN: u64 = 45;
 pub(crate) const STOP_MARGIN: u64 = 30;
 
 /// How long libvirt may take over the end of a container, and the reboot of one.
-const HEADLESS: Duration = Duration::from_secs(3);
+const HEADLESS: Duration = Duration::from_secs(2);
 
 /// A sandbox of this host.
 pub(crate) struct Sandbox {
