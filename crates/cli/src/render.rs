@@ -41,7 +41,7 @@ pub(crate) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
 fn state_style(state: SandboxState) -> Style {
     match state {
         SandboxState::Running => AnsiColor::Green.on_default(),
-        SandboxState::Starting => AnsiColor::Yellow.on_default(),
+        SandboxState::Starting | SandboxState::Stopping => AnsiColor::Yellow.on_default(),
         SandboxState::Degraded | SandboxState::Incomplete | SandboxState::Broken => {
             AnsiColor::Red.on_default()
         }

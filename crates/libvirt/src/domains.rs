@@ -233,10 +233,24 @@ impl Hypervisor for Libvirt {
 
     /// Kills the first process before libvirt is asked: its death is the death of all the others
     /// (pid_namespaces(7)). libvirt alone sends SIGTERM first, and then waits 1.8 s, which a
-    /// container's first process ignores.
+    /// container's first process ignores. A controller that outlived the first process is killed in
+    /// its place, which libvirt does only after 10 s.
     fn destroy(&self, uuid: Uuid) -> Result<()> {
-        if let Some(running) = self.find(uuid).unwrap_or(None) {
-            kill(&running, || self.find(uuid).ok().flatten());
+        match self.find(uuid) {
+            Ok(Some(running)) => kill(running.init_pid, || {
+                self.find(uuid)
+                    .is_ok_and(|again| again.as_ref() == Some(&running))
+            }),
+            Ok(None) | Err(Error::NoInit { .. }) => {
+                let controller = || {
+                    let domain = self.ask(|connection| by_uuid(connection, uuid));
+                    domain.ok().flatten().and_then(|domain| domain.id())
+                };
+                if let Some(pid) = controller() {
+                    kill(pid, || controller() == Some(pid));
+                }
+            }
+            Err(_) => {}
         }
         self.ask(|connection| {
             let Some(domain) = by_uuid(connection, uuid)? else {
@@ -296,14 +310,14 @@ impl Hypervisor for Libvirt {
     }
 }
 
-/// Kills a container's first process, if `again` still finds it once a handle holds it, and waits
-/// until it is gone. What is left undone is libvirt's to do.
-fn kill(running: &RunningDomain, again: impl FnOnce() -> Option<RunningDomain>) {
-    let pid = i32::try_from(running.init_pid).ok().and_then(Pid::from_raw);
+/// Kills a process, if it is `still` the one that is meant once a handle holds it, and waits until it
+/// is gone. What is left undone is libvirt's to do.
+fn kill(pid: u32, still: impl FnOnce() -> bool) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let Some(handle) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
         return;
     };
-    if again().as_ref() != Some(running) || pidfd_send_signal(&handle, Signal::KILL).is_err() {
+    if !still() || pidfd_send_signal(&handle, Signal::KILL).is_err() {
         return;
     }
     let deadline = Timespec {

@@ -74,10 +74,15 @@ fn fill(host: &Host, entry: &mut ListEntry, config: &SandboxConfig) {
             entry.since = Some(state.started);
             entry.state = match state.phase {
                 Phase::Starting => SandboxState::Starting,
-                Phase::Ready | Phase::Stopping => SandboxState::Running,
+                Phase::Ready => SandboxState::Running,
+                Phase::Stopping => SandboxState::Stopping,
             };
         }
-        Ok(None) => {}
+        Ok(None) => match lifecycle::attended(host, config) {
+            Ok(Some(state)) => entry.state = state,
+            Ok(None) => {}
+            Err(error) => entry.problem = Some(error.with_causes()),
+        },
         Err(error) => entry.problem = Some(error.with_causes()),
     }
 }

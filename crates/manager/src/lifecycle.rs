@@ -4,8 +4,10 @@
 mod detached;
 mod halt;
 
+use std::time::Duration;
+
 use vss_config::{Phase, RuntimeState};
-use vss_model::{InnerState, SandboxConfig, SandboxName, Sanitized};
+use vss_model::{InnerState, SandboxConfig, SandboxName, SandboxState, Sanitized};
 use vss_unit::ServiceManager;
 
 use crate::control::Control;
@@ -18,10 +20,30 @@ use crate::traces;
 
 pub(crate) use halt::halt;
 
+/// How long to wait before looking again what another runner does.
+const OTHER_RUNNER: Duration = Duration::from_millis(20);
+
 /// The runtime state of a sandbox, if its first process lives.
 pub(crate) fn live_state(host: &Host, config: &SandboxConfig) -> Result<Option<RuntimeState>> {
     Ok(host.store().state(&config.name)?.filter(|state| {
         state.uuid == config.uuid && host.proc().runs(state.init_pid, state.init_start)
+    }))
+}
+
+/// The state of a sandbox without a first process that a runner is busy with all the same: before
+/// it started one, or after its end.
+pub(crate) fn attended(host: &Host, config: &SandboxConfig) -> Result<Option<SandboxState>> {
+    let store = host.store();
+    if !store.is_run(&config.name)? {
+        return Ok(None);
+    }
+    let ended = store
+        .state(&config.name)?
+        .is_some_and(|state| state.uuid == config.uuid);
+    Ok(Some(if ended {
+        SandboxState::Stopping
+    } else {
+        SandboxState::Starting
     }))
 }
 
@@ -52,9 +74,10 @@ pub(crate) fn is_running(host: &Host, identity: &Identity) -> Result<bool> {
 pub fn start(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
     recover::recover(host, control)?;
     let config = traces::load(host, name)?;
-    let already = live_state(host, &config)?.is_some_and(|state| {
-        state.phase == Phase::Ready && host.proc().runs(state.waiter_pid, state.waiter_start)
-    });
+    if host.services()?.is_none() {
+        await_other_runner(host, &config, control)?;
+    }
+    let already = is_attended_and_up(host, &config)?;
     if !already {
         control.check()?;
         match host.services()? {
@@ -67,6 +90,22 @@ pub fn start(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<S
         already,
         address: config.network.map(|network| network.address),
     })
+}
+
+fn is_attended_and_up(host: &Host, config: &SandboxConfig) -> Result<bool> {
+    Ok(live_state(host, config)?.is_some_and(|state| {
+        state.phase == Phase::Ready && host.proc().runs(state.waiter_pid, state.waiter_start)
+    }))
+}
+
+/// Waits while another runner brings the sandbox up, or is not yet done with its end: it holds the
+/// run lock, and a second one would find nothing to do. Its own timeouts bound this.
+fn await_other_runner(host: &Host, config: &SandboxConfig, control: &Control<'_>) -> Result<()> {
+    while host.store().is_run(&config.name)? && !is_attended_and_up(host, config)? {
+        control.check()?;
+        std::thread::sleep(OTHER_RUNNER);
+    }
+    Ok(())
 }
 
 fn start_unit(host: &Host, services: &dyn ServiceManager, config: &SandboxConfig) -> Result<()> {

@@ -16,6 +16,8 @@ pub enum SandboxState {
     Running,
     /// Its domain runs, its service failed or ended.
     Degraded,
+    /// Its domain is on the way down, or gone, and its runner is not yet done with it.
+    Stopping,
     /// A change of it was cut short; the next command on it finishes or undoes that.
     Incomplete,
     /// Its config can't be read.
@@ -26,7 +28,10 @@ impl SandboxState {
     /// Whether a libvirt domain exists.
     #[must_use]
     pub fn has_domain(self) -> bool {
-        matches!(self, Self::Starting | Self::Running | Self::Degraded)
+        matches!(
+            self,
+            Self::Starting | Self::Running | Self::Degraded | Self::Stopping
+        )
     }
 
     /// The word for it.
@@ -37,6 +42,7 @@ impl SandboxState {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Degraded => "degraded",
+            Self::Stopping => "stopping",
             Self::Incomplete => "incomplete",
             Self::Broken => "broken",
         }

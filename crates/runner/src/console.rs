@@ -129,6 +129,13 @@ impl Console {
         self.kept.iter().map(String::as_str)
     }
 
+    /// The last line that begins so.
+    #[must_use]
+    pub fn last_with(&self, start: &str) -> Option<String> {
+        let line = self.kept.iter().rfind(|line| line.starts_with(start));
+        line.cloned()
+    }
+
     /// Of the last lines at most `count` that say why a service failed: the service's own, and
     /// systemd's about one of `units`.
     #[must_use]
@@ -137,36 +144,46 @@ impl Console {
     }
 }
 
-/// The lines without the noise of systemd's way up and down.
+/// The lines without the noise of systemd's way up and down: those that came by way of the journal,
+/// less systemd's about other units. Where the journal did not come up, the last of all.
 fn telling<'a>(
     lines: impl Iterator<Item = &'a str>,
     units: &[String],
     count: usize,
 ) -> Vec<String> {
-    let mut chosen: Vec<String> = lines
-        .filter(|line| {
-            let text = message(line);
-            let systemds = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
-            let marks = ["[  OK  ]", "[FAILED]", "[DEPEND]", "[ TIME ]", "         "];
-            if marks.iter().any(|mark| line.starts_with(mark)) {
-                return false;
-            }
-            !systemds.iter().any(|ident| text.starts_with(ident))
-                || (text.starts_with("systemd[1]: ")
-                    && units.iter().any(|unit| text.contains(unit)))
+    let all: Vec<&str> = lines.collect();
+    let of_units = |line: &&&str| {
+        message(line).is_some_and(|text| {
+            let noise = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
+            !noise.iter().any(|ident| text.starts_with(ident))
+                || text.strip_prefix("systemd[1]: ").is_some_and(|text| {
+                    !text.contains("virt-sandbox-ended") && units.iter().any(|u| names(text, u))
+                })
         })
-        .map(str::to_owned)
-        .collect();
-    chosen.drain(..chosen.len().saturating_sub(count));
-    chosen
+    };
+    let has_journal = all.iter().any(|line| message(line).is_some());
+    let chosen: Vec<&&str> = match has_journal {
+        true => all.iter().filter(of_units).collect(),
+        false => all.iter().collect(),
+    };
+    let skipped = chosen.len().saturating_sub(count);
+    chosen[skipped..]
+        .iter()
+        .map(|line| (**line).to_owned())
+        .collect()
 }
 
-/// The line without the time that journald puts before it: `[ 3631.571951] `.
-fn message(line: &str) -> &str {
-    line.strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "))
-        .filter(|(time, _)| time.trim().parse::<f64>().is_ok())
-        .map_or(line, |(_, text)| text)
+/// Whether the unit's name stands in the text, and not as the end of a longer one.
+fn names(text: &str, unit: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || "-_.@:\\".contains(c);
+    text.match_indices(unit)
+        .any(|(at, _)| !text[..at].ends_with(of_name))
+}
+
+/// The line without the time that journald puts before it, `[ 3631.571951] `, if it does.
+fn message(line: &str) -> Option<&str> {
+    let (time, text) = line.strip_prefix('[')?.split_once("] ")?;
+    time.trim().parse::<f64>().is_ok().then_some(text)
 }
 
 /// Without the carriage returns around a terminal's line, and without the sequences that colour or
@@ -263,6 +280,8 @@ mod tests {
             "[    1.1] ad[12]: cannot bind to port 80",
             "[FAILED] Failed to start a.service - A.",
             "[    1.2] systemd[1]: a.service: Main process exited, code=exited, status=1/FAILURE",
+            "[    1.2] systemd[1]: virt-sandbox-ended.service: multiple (a.service, a.service)",
+            "[    1.2] systemd[1]: extra.service: Deactivated successfully.",
             "[    1.3] systemd[1]: Stopped target basic.target - Basic System.",
             "[    1.4] umount[73]: umount: /root: must be superuser to unmount.",
             "         Unmounting tmp.mount...",
@@ -270,5 +289,11 @@ mod tests {
         let units = ["a.service".to_owned()];
         let told = telling(lines.into_iter(), &units, 2);
         assert_eq!(told, [lines[1], lines[3]]);
+        let early = [
+            "systemd 252 running",
+            "Failed to mount /x",
+            "Freezing execution.",
+        ];
+        assert_eq!(telling(early.into_iter(), &units, 2), early[1..]);
     }
 }

@@ -238,6 +238,33 @@ impl Sandbox<'_> {
             .unwrap_or_else(|_| panic!("no address in {status}"))
     }
 
+    /// The host's number of its first process.
+    ///
+    /// # Panics
+    /// Where it doesn't run.
+    #[must_use]
+    pub fn first_process(&self) -> u64 {
+        let status = self.status();
+        status["init_pid"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("it doesn't run: {status}"))
+    }
+
+    /// Waits for a state, a minute at the most; returns the status.
+    ///
+    /// # Panics
+    /// Where it never comes.
+    pub fn settles(&self, state: &str) -> serde_json::Value {
+        for _ in 0..600 {
+            let status = self.status();
+            if status["state"] == state {
+                return status;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("not {state}: {}", self.status())
+    }
+
     /// Runs a command inside.
     #[must_use = "assert its exit status"]
     pub fn execute(&self, command: &[&str]) -> Ran {

@@ -5,25 +5,6 @@ use std::time::Duration;
 
 use vss_lab::{Lab, Sandbox, fixture};
 
-/// Waits for a state, however long the machine takes.
-fn settles(sandbox: &Sandbox<'_>, wanted: &str) -> serde_json::Value {
-    for _ in 0..600 {
-        let status = sandbox.status();
-        if status["state"] == wanted {
-            return status;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("not {wanted}: {}", sandbox.status());
-}
-
-fn pid(status: &serde_json::Value) -> String {
-    status["init_pid"]
-        .as_u64()
-        .expect("a running container")
-        .to_string()
-}
-
 #[test]
 fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_words() {
     let lab = Lab::enter();
@@ -34,7 +15,7 @@ fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_wor
     for wanted in ["lab-fails.service", "exit-code", "7", "no such luck"] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
-    settles(&sandbox, "stopped");
+    sandbox.settles("stopped");
 }
 
 #[test]
@@ -50,7 +31,7 @@ fn a_condition_that_is_not_met_fails_the_start_and_is_named() {
     let sandbox = lab.create("cond", &["-u", "lab-condition.service"]);
     let text = lab.vss(&["start", "cond"]).failed(1);
     assert!(text.contains(condition), "{text}");
-    settles(&sandbox, "stopped");
+    sandbox.settles("stopped");
 }
 
 #[test]
@@ -61,7 +42,7 @@ fn a_service_that_fails_later_ends_the_container_and_its_status_is_kept() {
     let sandbox = lab.create("later", &["-u", "lab-later.service"]);
     sandbox.start();
     sandbox.execute(&["touch", "/run/lab-go"]).ok();
-    let status = settles(&sandbox, "stopped").to_string();
+    let status = sandbox.settles("stopped").to_string();
     assert!(
         status.contains("lab-later.service") && status.contains('9'),
         "{status}"
@@ -89,12 +70,12 @@ fn a_service_that_restarts_itself_is_not_at_its_end() {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    settles(&sandbox, "running");
+    sandbox.settles("running");
     // An administrator's restart inside is not the end either.
     sandbox
         .execute(&["systemctl", "restart", "lab-restarts.service"])
         .ok();
-    settles(&sandbox, "running");
+    sandbox.settles("running");
 }
 
 #[test]
@@ -105,9 +86,9 @@ fn a_service_that_ends_with_success_stops_the_container() {
     let sandbox = lab.create("ends", &["-u", "lab-ends.service"]);
     sandbox.start();
     sandbox.execute(&["touch", "/run/lab-go"]).ok();
-    settles(&sandbox, "stopped");
+    sandbox.settles("stopped");
     sandbox.start();
-    settles(&sandbox, "running");
+    sandbox.settles("running");
 }
 
 #[test]
@@ -115,18 +96,19 @@ fn a_reboot_inside_comes_back_and_a_poweroff_does_not() {
     let lab = Lab::enter();
     let sandbox = lab.create("boots", &["-u", "apache2.service"]);
     sandbox.start();
-    let before = pid(&settles(&sandbox, "running"));
+    let before = sandbox.first_process();
     let _ = sandbox.execute(&["systemctl", "reboot"]);
     for _ in 0..600 {
         let status = sandbox.status();
-        if status["state"] == "running" && pid(&status) != before {
+        if status["state"] == "running" && status["init_pid"] != before {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    assert_ne!(pid(&settles(&sandbox, "running")), before);
+    sandbox.settles("running");
+    assert_ne!(sandbox.first_process(), before);
     let _ = sandbox.execute(&["systemctl", "poweroff"]);
-    settles(&sandbox, "stopped");
+    sandbox.settles("stopped");
 }
 
 #[test]
@@ -136,7 +118,7 @@ fn a_domain_destroyed_from_outside_is_a_failure_that_says_so() {
     sandbox.start();
     lab.run("virsh", &["-q", "-c", "lxc:///system", "destroy", "killed"])
         .ok();
-    let status = settles(&sandbox, "stopped").to_string();
+    let status = sandbox.settles("stopped").to_string();
     assert!(status.contains("outside"), "{status}");
 }
 
@@ -149,7 +131,7 @@ fn a49_a_container_without_its_runner_goes_on_and_is_stopped_gracefully() {
     sandbox.start();
     lab.run("pkill", &["-KILL", "-x", "virt-sandbox-wa"]).ok();
     sandbox.execute(&["true"]).ok();
-    settles(&sandbox, "running");
+    sandbox.settles("running");
     sandbox.stop();
     let proof = "/var/lib/libvirt/filesystems/orphan/var/tmp/lab-stopped";
     assert_eq!(
@@ -171,40 +153,6 @@ fn a_stop_lets_the_service_finish() {
         std::fs::read_to_string(proof).expect("ExecStop ran"),
         "stopped\n"
     );
-}
-
-#[test]
-fn a47_a_restart_of_libvirtd_is_nothing_to_a_container() {
-    let lab = Lab::enter();
-    let sandbox = lab.create("goeson", &["-u", "apache2.service"]);
-    sandbox.start();
-    let before = pid(&settles(&sandbox, "running"));
-    lab.run("pkill", &["-TERM", "-x", "libvirtd"]).ok();
-    for _ in 0..600 {
-        if lab.run("pgrep", &["-x", "libvirtd"]).code() != Some(0) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(pid(&settles(&sandbox, "running")), before);
-    sandbox.execute(&["true"]).ok();
-    // Without libvirt a start says what is missing; the container that runs is not touched.
-    let other = lab.create("other", &["-u", "apache2.service", "-N", "none"]);
-    assert!(lab.vss(&["start", "other"]).failed(1).contains("libvirt"));
-    lab.run("libvirtd", &["-d"]).ok();
-    for _ in 0..600 {
-        if lab
-            .run("virsh", &["-q", "-c", "lxc:///system", "uri"])
-            .code()
-            == Some(0)
-        {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(pid(&settles(&sandbox, "running")), before);
-    drop(other);
-    sandbox.stop();
 }
 
 #[test]

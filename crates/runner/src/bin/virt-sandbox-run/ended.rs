@@ -16,10 +16,13 @@ use crate::error::{Error, chain, io};
 use crate::launch;
 use crate::sandbox::Sandbox;
 
-/// How long libvirt may take to forget a domain whose PID 1 is gone.
+/// How long a PID 1 that is gone may still be seen below libvirt's controller.
 const FORGETS: Duration = Duration::from_secs(10);
 /// How many lines of the log a failure is told with.
 const TOLD: usize = 10;
+
+/// How the init's own lines begin.
+const INIT_SAYS: &str = "virt-sandbox-init: ";
 
 /// What comes after a PID 1.
 pub(crate) enum Next {
@@ -77,31 +80,27 @@ pub(crate) fn settle(
             say("rebooted from inside");
             Ok(Next::Again(launch::again(sandbox, &parts.inbox)?))
         }
-        (_, Some(_)) => {
-            sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
+        (_, _) => {
+            // One that is not to go on, or libvirt's controller, which may outlive its container.
+            let gone = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid));
+            if let Ok(Err(error)) = gone {
+                say(&chain(&error));
+            }
             Ok(Next::Over(end))
         }
-        (_, None) => Ok(Next::Over(end)),
     }
 }
 
 /// The domain with another PID 1: libvirt restarts one whose inside rebooted, whatever its
-/// description says. A domain that libvirt is just cleaning up after counts as none once that is
-/// done; a libvirt that doesn't answer knows of none.
+/// description says. A libvirt that doesn't answer knows of none.
 fn successor(sandbox: &Sandbox, old_init: u32) -> Option<RunningDomain> {
     let end = Instant::now() + FORGETS;
     loop {
-        match sandbox.libvirt().map(|l| l.find(sandbox.config.uuid)) {
-            Ok(Ok(None)) => return None,
-            Ok(Ok(Some(domain))) if domain.init_pid != old_init => return Some(domain),
-            Ok(Ok(Some(_)) | Err(vss_libvirt::Error::NoInit { .. })) if Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Ok(Ok(Some(_))) => return None,
-            Ok(Err(error)) => {
-                say(&chain(&error));
-                return None;
-            }
+        match sandbox.running() {
+            Ok(None) => return None,
+            Ok(Some(domain)) if domain.init_pid != old_init => return Some(domain),
+            Ok(Some(_)) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+            Ok(Some(_)) => return None,
             Err(error) => {
                 say(&chain(&error));
                 return None;
@@ -126,10 +125,13 @@ pub(crate) fn conclude(
     let too_early = !was_up && !done && matches!(end, End::PowerOff);
     let status = if too_early { 1 } else { end.exit_status() };
     let name = sandbox.name();
-    let message = if too_early {
-        format!("{end} before the service was up")
-    } else {
-        end.to_string()
+    let message = match end {
+        End::PowerOff if too_early => format!("{end} before the service was up"),
+        // Its own words say more than its status.
+        End::Init(_) => console
+            .last_with(INIT_SAYS)
+            .unwrap_or_else(|| end.to_string()),
+        _ => end.to_string(),
     };
     say(&format!("{name}: {message}"));
     clear(sandbox);

@@ -51,7 +51,7 @@ pub(crate) fn parts(sandbox: &Sandbox) -> Result<Parts, Error> {
 
 fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Error> {
     let libvirt = sandbox.libvirt()?;
-    if let Some(running) = libvirt.find(sandbox.config.uuid)? {
+    if let Some(running) = sandbox.running()? {
         return Ok((running, true));
     }
     sandbox.remove_cgroups();

@@ -2,12 +2,13 @@
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vss_config::{Failure, Places, Store};
-use vss_libvirt::{Libvirt, Uri};
+use vss_libvirt::{Hypervisor, Libvirt, RunningDomain, Uri};
 use vss_model::{SandboxConfig, SandboxName};
 use vss_runner::handover::Options;
+use vss_runner::say;
 
 use crate::error::Error;
 
@@ -15,6 +16,9 @@ use crate::error::Error;
 /// The host unit's own limits are longer still.
 pub(crate) const START_MARGIN: u64 = 45;
 pub(crate) const STOP_MARGIN: u64 = 30;
+
+/// How long libvirt may take over the end of a container, and the reboot of one.
+const HEADLESS: Duration = Duration::from_secs(2);
 
 /// A sandbox of this host.
 pub(crate) struct Sandbox {
@@ -50,6 +54,24 @@ impl Sandbox {
         }
         let libvirt = Libvirt::open(&Uri::default())?;
         Ok(self.libvirt.get_or_init(|| libvirt))
+    }
+
+    /// The running domain of this sandbox. One whose first process is gone for good while libvirt's
+    /// controller stays, as rarely happens, is destroyed and counts as none.
+    pub(crate) fn running(&self) -> Result<Option<RunningDomain>, Error> {
+        let libvirt = self.libvirt()?;
+        let end = Instant::now() + HEADLESS;
+        loop {
+            match libvirt.find(self.config.uuid) {
+                Err(vss_libvirt::Error::NoInit { .. }) if Instant::now() < end => {}
+                Err(vss_libvirt::Error::NoInit { .. }) => {
+                    say("libvirt's controller outlived the container: destroying the domain");
+                    libvirt.destroy(self.config.uuid)?;
+                    return Ok(None);
+                }
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// The directory that the container sees at `/run/host`.

@@ -24,7 +24,7 @@ pub(crate) fn run(sandbox: &Sandbox) -> Result<u8, Error> {
         return tell_runner(sandbox);
     };
     let parts = launch::parts(sandbox)?;
-    let Some(domain) = sandbox.libvirt()?.find(sandbox.config.uuid)? else {
+    let Some(domain) = sandbox.running()? else {
         ended::clear(sandbox);
         return Err(Error::NotRunning(sandbox.name().clone()));
     };
