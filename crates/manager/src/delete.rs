@@ -49,6 +49,11 @@ pub fn delete(
             host.store().tidy(lock)?;
             return Ok(nothing_left(name));
         }
+        // a delete killed in its very last steps leaves empty directories and no sandbox
+        Err(error @ Error::NoSandbox { .. }) => {
+            host.store().tidy(lock)?;
+            return Err(error);
+        }
         other => other?,
     };
     let outcome = survey(host, &found, options)?;
