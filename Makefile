@@ -20,14 +20,14 @@ help:
 	@echo 'make check      every tier of tests; make check-fast: those without a real libvirt'
 	@echo 'make check-lab  the lab tier alone; LAB="TEST ARGS" are for cargo test'
 	@echo 'make check-crash  faults injected with strace at the calls of create and delete'
-	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn'
+	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn; ROUNDS=7'
 	@echo 'make install    DESTDIR= PREFIX=/usr; the binaries look for each other in /usr'
 
 setup:
 	tests/setup build lab services
 
 build:
-	$(CARGO) build --locked --release --workspace --exclude vss-lab
+	$(CARGO) build --locked --release --workspace --exclude vss-lab --exclude vss-bench
 
 demo:
 	tests/setup build lab apache
@@ -47,8 +47,11 @@ check-lab:
 check-crash:
 	LAB="--test crash" tests/check lab
 
-bench: build
-	tests/bench/run
+bench:
+	tests/setup build lab apache bench
+	$(MAKE) build
+	$(CARGO) build --locked --release -p vss-bench
+	tests/bench/run $(ROUNDS)
 
 install:
 	install -D -m 0755 $(release)/virt-sandbox-service $(bindir)/virt-sandbox-service
