@@ -30,6 +30,14 @@ const MANY: usize = 500;
 /// How many of them run.
 const RUNNING: usize = 20;
 
+type Part = fn(&mut Table, usize) -> Result<()>;
+
+const PARTS: [(&str, Part); 3] = [
+    ("create", create::beside_cp),
+    ("start", start::measure),
+    ("many", many::measure),
+];
+
 /// Where there is room for what the run keeps meanwhile.
 fn state_dir() -> PathBuf {
     std::env::var_os("VSS_WORLD").map_or_else(std::env::temp_dir, PathBuf::from)
@@ -51,13 +59,18 @@ fn bench(table: &mut Table) -> Result<()> {
         std::env::var_os("VSS_WORLD").is_some(),
         "this runs in a private world only, by `make bench`"
     );
-    let rounds = match std::env::args().nth(1) {
+    let mut args = std::env::args().skip(1);
+    let rounds = match args.next() {
         Some(text) => text.parse().context("ROUNDS is no number")?,
         None => 7,
     };
     ensure!(rounds > 0, "at least one round");
+    let wanted: Vec<String> = args.collect();
     table.head(rounds);
-    create::beside_cp(table, rounds)?;
-    start::measure(table, rounds)?;
-    many::measure(table, rounds)
+    for (name, part) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            part(table, rounds)?;
+        }
+    }
+    Ok(())
 }

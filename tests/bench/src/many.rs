@@ -12,10 +12,10 @@ fn name(number: usize) -> String {
 
 pub(crate) fn measure(table: &mut Table, rounds: usize) -> Result<()> {
     let sets = Sets::new()?;
-    sets.put("full")?;
-    fill(crate::MANY - 1)?;
+    sets.add("many")?;
+    sets.put("many")?;
+    fill(crate::MANY)?;
     with_many_beside_none(table, &sets, rounds)?;
-    apache(&name(crate::MANY))?;
     let before = total_pss()?;
     for number in 1..=crate::RUNNING {
         run(&[VSS, "start", &name(number)])?;

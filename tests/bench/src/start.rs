@@ -9,7 +9,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 use crate::answer;
-use crate::create::{apache, delete};
+use crate::create::apache;
 use crate::nspawn::Nspawn;
 use crate::program::{Running, VSS, milliseconds, run, time};
 use crate::table::{Aim, Table, median};
@@ -39,27 +39,28 @@ fn start(name: &str, address: Ipv4Addr) -> Result<f64> {
 }
 
 pub(crate) fn measure(table: &mut Table, rounds: usize) -> Result<()> {
-    apache("bench")?;
-    let address = address("bench")?;
+    let name = "start";
+    apache(name)?;
+    let address = address(name)?;
     // makes the network, as the first start on a machine has to
-    start("bench", address)?;
+    start(name, address)?;
     answer::look_often(LINK)?;
     let waiter = waiter()?;
-    run(&[VSS, "stop", "bench"])?;
-    beside_nspawn(table, address, rounds)?;
-    network_beside_loopback(table, address, rounds)?;
+    run(&[VSS, "stop", name])?;
+    beside_nspawn(table, name, address, rounds)?;
+    network_beside_loopback(table, name, address, rounds)?;
     let aim = Aim::new(1024.0, "KiB", "");
     table.aimed("virt-sandbox-wait at rest, PSS", waiter, "KiB", &aim);
-    delete("bench")
+    Ok(())
 }
 
 /// The same root, started by the command and booted by systemd-nspawn, in turns.
-fn beside_nspawn(table: &mut Table, address: Ipv4Addr, rounds: usize) -> Result<()> {
-    let nspawn = Nspawn::new("bench")?;
+fn beside_nspawn(table: &mut Table, name: &str, address: Ipv4Addr, rounds: usize) -> Result<()> {
+    let nspawn = Nspawn::new(name)?;
     let (mut ours, mut stops, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        ours.push(start("bench", address)?);
-        stops.push(time(&[VSS, "stop", "bench"])?);
+        ours.push(start(name, address)?);
+        stops.push(time(&[VSS, "stop", name])?);
         let begin = Instant::now();
         let mut booted = nspawn.boot()?;
         let answered = answer::first(nspawn.address(), || booted.check())?;
@@ -84,12 +85,17 @@ fn waiter() -> Result<f64> {
 
 /// One start, asked over the network and, by a thread in the container's network namespace, over
 /// its own loopback.
-fn network_beside_loopback(table: &mut Table, address: Ipv4Addr, rounds: usize) -> Result<()> {
+fn network_beside_loopback(
+    table: &mut Table,
+    name: &'static str,
+    address: Ipv4Addr,
+    rounds: usize,
+) -> Result<()> {
     let mut later = Vec::new();
     for _ in 0..rounds {
-        let mut command = Running::start(&[VSS, "start", "bench"])?;
-        let inner = std::thread::spawn(|| {
-            enter_network("bench")?;
+        let mut command = Running::start(&[VSS, "start", name])?;
+        let inner = std::thread::spawn(move || {
+            enter_network(name)?;
             answer::first(Ipv4Addr::LOCALHOST, || Ok(()))
         });
         let outer = answer::first(address, || command.check())?;
@@ -98,7 +104,7 @@ fn network_beside_loopback(table: &mut Table, address: Ipv4Addr, rounds: usize) 
             .map_err(|_| anyhow::anyhow!("a thread died"))??;
         command.ends()?;
         later.push(milliseconds(outer.saturating_duration_since(inner)));
-        run(&[VSS, "stop", "bench"])?;
+        run(&[VSS, "stop", name])?;
     }
     let aim = Aim::new(300.0, "ms", "");
     let what = "first answer: network after loopback";
