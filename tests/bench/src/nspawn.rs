@@ -107,7 +107,8 @@ impl Nspawn {
         ])
     }
 
-    /// Ends what was booted, and its network.
+    /// Ends what was booted, and its network. Asked twice, systemd-nspawn does not wait for what is
+    /// inside, which on cgroup v1 may never end by itself.
     pub(crate) fn end(&self, running: Running) -> Result<()> {
         running.stop(Signal::TERM)?;
         run(&["ip", "link", "delete", "vbench"])?;

@@ -92,10 +92,15 @@ impl Running {
         self.failed(status)
     }
 
-    /// Sends a signal and waits for the program's end, whichever.
+    /// Sends a signal until the program ends, however.
     pub(crate) fn stop(mut self, signal: Signal) -> Result<()> {
-        kill_process(Pid::from_child(&self.child), signal)?;
-        self.wait().map(drop)
+        let begin = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(begin.elapsed() < PATIENCE, "`{}` does not end", self.shown);
+            kill_process(Pid::from_child(&self.child), signal)?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     fn wait(&mut self) -> Result<ExitStatus> {
