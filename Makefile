@@ -21,7 +21,7 @@ help:
 	@echo 'make check      every tier of tests; make check-fast: those without a real libvirt'
 	@echo 'make check-lab  the lab tier alone; LAB="TEST ARGS" are for cargo test'
 	@echo 'make check-crash  faults injected with strace at the calls of create and delete'
-	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn'
+	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn; ROUNDS=7'
 	@echo 'make install    DESTDIR= PREFIX=/usr; the same PREFIX as for make build'
 
 setup:
@@ -30,7 +30,7 @@ setup:
 build:
 	@case $(PREFIX) in /usr | /usr/*) ;; \
 	*) echo 'PREFIX has to be /usr or below it: containers see nothing else of the host' >&2; exit 2 ;; esac
-	$(CARGO) build --locked --release --workspace --exclude vss-lab
+	$(CARGO) build --locked --release --workspace --exclude vss-lab --exclude vss-bench
 	@echo $(PREFIX) >$(release)/prefix
 
 demo:
@@ -51,8 +51,11 @@ check-lab:
 check-crash:
 	LAB="--test crash" tests/check lab
 
-bench: build
-	tests/bench/run
+bench:
+	tests/setup build lab apache bench
+	$(MAKE) build
+	$(CARGO) build --locked --release -p vss-bench
+	tests/bench/run $(ROUNDS)
 
 install:
 	@[ "$$(cat $(release)/prefix)" = $(PREFIX) ] || \
