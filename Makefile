@@ -3,6 +3,7 @@
 PREFIX ?= /usr
 DESTDIR ?=
 CARGO ?= cargo
+export VSS_PREFIX = $(PREFIX)
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 libexecdir = $(DESTDIR)$(PREFIX)/libexec
@@ -21,13 +22,16 @@ help:
 	@echo 'make check-lab  the lab tier alone; LAB="TEST ARGS" are for cargo test'
 	@echo 'make check-long a fault of every kind at every call of create and delete; 20 x 50 starts'
 	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn'
-	@echo 'make install    DESTDIR= PREFIX=/usr; the binaries look for each other in /usr'
+	@echo 'make install    DESTDIR= PREFIX=/usr; the same PREFIX as for make build'
 
 setup:
 	tests/setup build lab services
 
 build:
+	@case $(PREFIX) in /usr | /usr/*) ;; \
+	*) echo 'PREFIX has to be /usr or below it: containers see nothing else of the host' >&2; exit 2 ;; esac
 	$(CARGO) build --locked --release --workspace --exclude vss-lab
+	@echo $(PREFIX) >$(release)/prefix
 
 demo:
 	tests/setup build lab apache
@@ -51,6 +55,8 @@ bench: build
 	tests/bench/run
 
 install:
+	@[ "$$(cat $(release)/prefix)" = $(PREFIX) ] || \
+	{ echo 'the programs are not built for this PREFIX: make build PREFIX=$(PREFIX)' >&2; exit 2; }
 	install -D -m 0755 $(release)/virt-sandbox-service $(bindir)/virt-sandbox-service
 	install -d -m 0755 $(libexecdir)
 	install -m 0755 $(addprefix $(release)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init) $(libexecdir)

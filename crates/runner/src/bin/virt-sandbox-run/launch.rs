@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, statfs};
 use vss_libvirt::{Hypervisor, Libvirt, Networks, RunningDomain, StartError};
+use vss_model::installed::NETWORK;
 use vss_model::{DomainSpec, Sanitized};
 use vss_runner::console::Console;
 use vss_runner::notify::Inbox;
@@ -17,8 +18,6 @@ use crate::ended::give_up;
 use crate::error::{Error, at, io};
 use crate::sandbox::Sandbox;
 
-/// The project's own network, as it is shipped.
-const NETWORK: &str = "/usr/share/virt-sandbox/network.xml";
 const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
 
 /// `virt-sandbox-run start NAME`.
