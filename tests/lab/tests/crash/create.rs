@@ -2,7 +2,8 @@
 
 use vss_lab::Lab;
 
-use crate::ground::{CREATE, Case, Ground, Verb, all, at_each, check, fail, kill, on_a_small_host};
+use crate::cases::{Case, all, at_each, fail, kill, on_a_small_host};
+use crate::ground::{CREATE, Ground, Verb, check};
 use crate::trace::{Call, Fault};
 
 #[test]

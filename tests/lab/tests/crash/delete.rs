@@ -3,9 +3,8 @@
 use vss_lab::Lab;
 use vss_lab::snapshot::Snapshot;
 
-use crate::ground::{
-    CREATE, Case, DELETE, Ground, Verb, at_each, end, fail, kill, note, on_a_small_host,
-};
+use crate::cases::{Case, at_each, end, fail, kill, note, on_a_small_host};
+use crate::ground::{CREATE, DELETE, Ground, Verb};
 use crate::trace::{Fault, processors};
 
 const LXC: &str = "lxc:///system";

@@ -2,7 +2,8 @@
 
 use vss_lab::{Lab, Ran};
 
-use crate::ground::{CREATE, DELETE, Ground, all, check, on_a_small_host};
+use crate::cases::{all, on_a_small_host};
+use crate::ground::{CREATE, DELETE, Ground, check};
 use crate::host::{Room, leave_room};
 
 /// With room for nothing, for a bit, for a bit more, until it is enough; the disk stays full until

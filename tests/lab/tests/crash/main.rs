@@ -18,6 +18,7 @@
     reason = "helpers of tests, which fail by panicking and say what they did"
 )]
 
+mod cases;
 mod create;
 mod delete;
 mod full;

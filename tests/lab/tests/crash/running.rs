@@ -2,7 +2,8 @@
 
 use vss_lab::{Lab, fixture};
 
-use crate::ground::{CREATE, Case, Ground, NAME, UNIT, all, end, note};
+use crate::cases::{Case, all, end, note};
+use crate::ground::{CREATE, Ground, NAME, UNIT};
 use crate::trace::{Fault, processors};
 
 const FORCE: [&str; 4] = ["delete", "--force", "--yes", NAME];
