@@ -19,7 +19,7 @@ fn connect_is_a_shell_whose_size_follows_and_that_ends_with_its_escape() {
     let mut shell = lab.on_terminal(&["connect", "con"]);
     shell.type_in("stty size; tty; echo $HOME\n");
     shell.until("24 80");
-    shell.until("/dev/pts/0");
+    shell.until("/dev/pts/");
     shell.resize(50, 132);
     shell.type_in("stty size\n");
     shell.until("50 132");
@@ -224,7 +224,6 @@ fn delete_asks_on_a_terminal() {
         said.contains("Kept /var/lib/libvirt/filesystems/ask"),
         "{said}"
     );
-    drop(sandbox);
     // What was kept is in nobody's way but that of the same name.
     let mut again = vec!["create", "--confinement", "reduced"];
     again.extend(APACHE);
@@ -292,7 +291,9 @@ fn the_host_unit_is_what_systemd_wants() {
     let _sandbox = lab.create("ana", &APACHE);
     let unit = "/etc/systemd/system/apache2@ana.service";
     let ran = lab.run("systemd-analyze", &["verify", "--man=no", unit]);
-    assert_eq!((ran.code(), ran.stderr()), (Some(0), String::new()));
+    // The host's own units may have theirs.
+    let said = ran.stderr();
+    assert!(ran.code() == Some(0) && !said.contains("ana"), "{said}");
     // The pair: it does find fault with a unit that has one.
     let text = fs::read_to_string(unit).expect("the unit");
     let faulty = "/run/lab-faulty.service";
