@@ -16,6 +16,7 @@ use vss_runner::sys;
 use crate::attend::{self, Parts};
 use crate::ended::give_up;
 use crate::error::{Error, at, io};
+use crate::ground;
 use crate::sandbox::Sandbox;
 
 const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
@@ -58,7 +59,9 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     if let Some(network) = &sandbox.config.network {
         libvirt.ensure(&network.network, Path::new(NETWORK))?;
     }
-    match create(sandbox, libvirt, &spec(sandbox)) {
+    let spec = spec(sandbox);
+    ground::check(sandbox.config.content.as_path(), &spec)?;
+    match create(sandbox, libvirt, &spec) {
         Ok(domain) => Ok((domain, false)),
         Err(error @ (StartError::Ended { .. } | StartError::Failed { .. })) => {
             Err(match inbox.any_status() {
