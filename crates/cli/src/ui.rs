@@ -4,7 +4,7 @@
 //! colours: they are taken out where the stream is no terminal, and where `NO_COLOR`, `TERM=dumb`
 //! or `CLICOLOR` say so (`anstream`).
 
-use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::io::{self, BufRead, BufWriter, IsTerminal, LineWriter, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
@@ -23,7 +23,8 @@ const WARNING: Style = AnsiColor::Yellow.on_default();
 /// The two streams.
 pub(crate) struct Ui {
     out: BufWriter<AutoStream<io::Stdout>>,
-    err: AutoStream<io::Stderr>,
+    /// A line at a time: the stream below writes piece by piece.
+    err: LineWriter<AutoStream<io::Stderr>>,
     quiet: bool,
 }
 
@@ -32,7 +33,7 @@ impl Ui {
     pub(crate) fn new() -> Self {
         Self {
             out: BufWriter::new(AutoStream::auto(io::stdout())),
-            err: AutoStream::auto(io::stderr()),
+            err: LineWriter::new(AutoStream::auto(io::stderr())),
             quiet: false,
         }
     }
@@ -138,7 +139,7 @@ impl Messages {
 
     /// Says it on stderr at once. A failure to say it has nobody to be told to.
     pub(crate) fn message(self, text: &str) {
-        let mut err = AutoStream::auto(io::stderr());
+        let mut err = LineWriter::new(AutoStream::auto(io::stderr()));
         let _ = writeln!(err, "{PROGRAM}: {}", Sanitized::text(text));
     }
 }

@@ -33,6 +33,7 @@
 //! 0600. What is read is checked first: a regular file, no link, owned by root (or by whoever runs
 //! this), writable by nobody else, and no larger than its kind can be.
 
+mod all;
 mod directories;
 mod durable;
 mod error;

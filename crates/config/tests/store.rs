@@ -668,3 +668,26 @@ fn a_full_sandbox_name_fits_everywhere() {
     store.make_runtime(&name(&long)).unwrap();
     assert!(store.try_lock(&name(&long)).unwrap().is_some());
 }
+
+#[test]
+fn many_configs_come_in_the_order_of_their_names_and_a_bad_one_is_told_in_its_place() {
+    let World { root: _root, store } = world();
+    let names: Vec<SandboxName> = (0..200).map(|n| name(&format!("web{n}"))).collect();
+    for (number, name) in names.iter().enumerate() {
+        store
+            .save(&config(name.as_str(), number as u128 + 1))
+            .unwrap();
+    }
+    fs::write(store.places().config(&names[150]), "nonsense").unwrap();
+    let missing = name("missing");
+    let asked: Vec<_> = names.iter().chain([&missing]).cloned().collect();
+    let loaded = store.load_all(&asked);
+    assert_eq!(loaded.len(), 201);
+    for (name, config) in asked.iter().zip(loaded) {
+        match config {
+            Ok(config) => assert_eq!(config.name, *name),
+            Err(error) => assert!(*name == names[150] || *name == missing, "{error}"),
+        }
+    }
+    assert!(store.load_all(&[]).is_empty());
+}

@@ -22,16 +22,17 @@ pub use status::{inspect, status};
 pub fn list(host: &Host) -> Result<Vec<ListEntry>> {
     let store = host.store();
     let unfinished: BTreeSet<SandboxName> = store.pending()?.into_iter().collect();
-    let names: BTreeSet<SandboxName> = store
-        .names()?
-        .into_iter()
-        .chain(unfinished.iter().cloned())
-        .collect();
+    let mut names = store.names()?;
+    names.extend(unfinished.iter().cloned());
+    names.sort_unstable();
+    names.dedup();
+    let configs = store.load_all(&names);
     Ok(names
         .into_iter()
-        .map(|name| {
+        .zip(configs)
+        .map(|(name, config)| {
             let incomplete = unfinished.contains(&name) && is_abandoned(host, &name);
-            line(host, name, incomplete)
+            line(host, name, config, incomplete)
         })
         .collect())
 }
@@ -41,7 +42,12 @@ fn is_abandoned(host: &Host, name: &SandboxName) -> bool {
     !host.store().is_changing(name).unwrap_or(false)
 }
 
-fn line(host: &Host, name: SandboxName, incomplete: bool) -> ListEntry {
+fn line(
+    host: &Host,
+    name: SandboxName,
+    config: vss_config::Result<SandboxConfig>,
+    incomplete: bool,
+) -> ListEntry {
     let mut entry = ListEntry {
         name,
         units: Vec::new(),
@@ -51,7 +57,7 @@ fn line(host: &Host, name: SandboxName, incomplete: bool) -> ListEntry {
         since: None,
         problem: None,
     };
-    match host.store().load(&entry.name) {
+    match config {
         Ok(config) => fill(host, &mut entry, &config),
         Err(vss_config::Error::NoSandbox { .. }) => entry.state = SandboxState::Incomplete,
         Err(error) => entry.problem = Some(crate::Error::from(error).with_causes()),

@@ -29,7 +29,7 @@ const INNER_SYSTEMD: &str = "/run/systemd/private";
 pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
     let config = traces::load(host, name)?;
     let incomplete = host.store().pending()?.contains(name) && super::is_abandoned(host, name);
-    let mut entry = super::line(host, name.clone(), incomplete);
+    let mut entry = super::line(host, name.clone(), Ok(config.clone()), incomplete);
     let live = lifecycle::live_state(host, &config)?;
     // before anything here starts a thread: who enters a container forks
     let (inner, inner_problem) = match &live {

@@ -102,11 +102,10 @@ pub(super) fn in_use(host: &Host) -> Result<InUse> {
         taken.addresses.push(address.address);
         taken.macs.push(address.mac);
     }
-    for name in host.store().names()? {
-        // one that can't be read has its reservation
-        if let Ok(config) = host.store().load(&name) {
-            hold_config(&mut taken, &config);
-        }
+    let names = host.store().names()?;
+    // one that can't be read has its reservation
+    for config in host.store().load_all(&names).into_iter().flatten() {
+        hold_config(&mut taken, &config);
     }
     for domain in host.hypervisor()?.domains()? {
         if let Some(label) = domain.label {
