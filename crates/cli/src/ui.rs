@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, LineWriter, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 use vss_model::Sanitized;
 
@@ -117,6 +118,11 @@ impl Ui {
                 }
                 _ => usage_failure(&error.render().to_string()),
             };
+            // of a value that makes no sense clap doesn't tell the usage
+            let failure = match failure.hints.as_slice() {
+                [] => failure.hint(help_of(std::env::args().nth(1).as_deref())),
+                _ => failure,
+            };
             self.failure(&failure);
             return failure.status;
         }
@@ -141,6 +147,15 @@ impl Messages {
     pub(crate) fn message(self, text: &str) {
         let mut err = LineWriter::new(AutoStream::auto(io::stderr()));
         let _ = writeln!(err, "{PROGRAM}: {}", Sanitized::text(text));
+    }
+}
+
+/// The help that is nearest to what was typed first.
+fn help_of(first: Option<&str>) -> String {
+    let command = crate::args::Cli::command();
+    match first.and_then(|word| command.find_subcommand(word)) {
+        Some(verb) => format!("{PROGRAM} {} --help", verb.get_name()),
+        None => format!("{PROGRAM} --help"),
     }
 }
 

@@ -125,6 +125,7 @@ fn usage_errors_name_the_problem() {
     ] {
         let text = usage_error(args);
         assert!(text.contains(named), "{args:?}: {text}");
+        assert!(text.contains("\nhint: "), "{args:?}: {text}");
     }
 }
 

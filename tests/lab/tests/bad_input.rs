@@ -145,7 +145,11 @@ fn a51_a_full_disk_is_named_and_nothing_is_left() {
     let disk = "/srv/lab-full";
     std::fs::create_dir_all(disk).expect("a mount point");
     let before = Snapshot::settled(&lab);
-    for limit in ["size=64k", "size=1m", "nr_inodes=40"] {
+    for limit in [
+        "mode=0700,size=64k",
+        "mode=0700,size=1m",
+        "mode=0700,nr_inodes=40",
+    ] {
         lab.run("mount", &["-t", "tmpfs", "-o", limit, "lab-full", disk])
             .ok();
         let mut args = vec!["-C", "-u", "apache2.service", "-p", disk, "full"];
