@@ -1,6 +1,7 @@
 //! What an administrator has to know of a plan before it is carried out: refusals and warnings.
 
-use vss_model::{AbsPath, CopyScope, Disposition, UnitName};
+use vss_model::confinement::capability::{Capability, capabilities};
+use vss_model::{AbsPath, Confinement, CopyScope, Disposition, UnitName};
 
 use crate::ask::Ask;
 use crate::facts::{NamedPath, PathFacts, PathKind};
@@ -136,7 +137,12 @@ pub(crate) fn live_data(
 }
 
 /// Conditions and assertions that can be seen to fail inside.
-pub(crate) fn conditions(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
+pub(crate) fn conditions(
+    scope: &Scope<'_, '_>,
+    root: &RootPlan,
+    confinement: Confinement,
+    warnings: &mut Vec<Warning>,
+) {
     for member in scope.units.members.values() {
         for (unit, by, directive) in &scope.units.absent {
             if *by == member.facts.name {
@@ -164,12 +170,23 @@ pub(crate) fn conditions(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut 
                 });
             }
         }
-        for value in member.facts.values("ConditionVirtualization") {
-            if !runs_in_container(value) {
-                warnings.push(Warning::Condition {
-                    unit: member.facts.name.clone(),
-                    condition: format!("ConditionVirtualization={value}"),
-                });
+        for (key, holds) in [
+            (
+                "Virtualization",
+                runs_in_container as fn(&str, Confinement) -> bool,
+            ),
+            ("Capability", may_have),
+        ] {
+            for kind in ["Condition", "Assert"] {
+                let directive = format!("{kind}{key}");
+                for value in member.facts.values(&directive) {
+                    if !holds(value, confinement) {
+                        warnings.push(Warning::Condition {
+                            unit: member.facts.name.clone(),
+                            condition: format!("{directive}={value}"),
+                        });
+                    }
+                }
             }
         }
     }
@@ -177,7 +194,7 @@ pub(crate) fn conditions(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut 
 
 /// Whether `ConditionVirtualization=` holds in an LXC container; one of several alternatives (`|`)
 /// is given the benefit of the doubt.
-fn runs_in_container(value: &str) -> bool {
+fn runs_in_container(value: &str, _: Confinement) -> bool {
     let (wanted, value) = match value.strip_prefix('!') {
         Some(rest) => (false, rest.trim()),
         None => (true, value.trim()),
@@ -187,6 +204,18 @@ fn runs_in_container(value: &str) -> bool {
         "yes" | "true" | "1" | "on" | "container" | "lxc-libvirt"
     );
     value.starts_with('|') || holds == wanted
+}
+
+/// Whether `ConditionCapability=` holds, of a capability that the confinement keeps or takes.
+fn may_have(value: &str, confinement: Confinement) -> bool {
+    let (wanted, name) = match value.strip_prefix('!') {
+        Some(rest) => (false, rest.trim()),
+        None => (true, value.trim()),
+    };
+    match Capability::from_name(name) {
+        Some(capability) => (capabilities(confinement) & capability.bit() != 0) == wanted,
+        None => true,
+    }
 }
 
 /// Whether a path will be there inside; `None` where nobody can tell.

@@ -272,6 +272,9 @@ impl Finder {
         let mut scripts = self.files.list(&directory)?;
         let mut error = None;
         scripts.retain(|name| {
+            if sysv::is_left_over(name) {
+                return false;
+            }
             join(&directory, name)
                 .and_then(|path| self.files.is_program(&path))
                 .unwrap_or_else(|e| {

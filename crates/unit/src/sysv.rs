@@ -12,6 +12,33 @@ pub(crate) const SCRIPTS: &str = "/etc/init.d";
 /// What makes units of them. A systemd without it knows no scripts.
 pub(crate) const GENERATOR: &str = "/usr/lib/systemd/system-generators/systemd-sysv-generator";
 
+/// Whether a file of the directory is no script but what an editor or a package left there
+/// (`hidden_or_backup_file()` of systemd).
+pub(crate) fn is_left_over(name: &str) -> bool {
+    const SUFFIXES: [&str; 18] = [
+        "rpmnew",
+        "rpmsave",
+        "rpmorig",
+        "dpkg-old",
+        "dpkg-new",
+        "dpkg-tmp",
+        "dpkg-dist",
+        "dpkg-bak",
+        "dpkg-backup",
+        "dpkg-remove",
+        "ucf-new",
+        "ucf-old",
+        "ucf-dist",
+        "swp",
+        "bak",
+        "old",
+        "new",
+        "pacnew",
+    ];
+    let suffix = name.rsplit_once('.').map(|(_, suffix)| suffix);
+    name.starts_with('.') || name.ends_with('~') || suffix.is_some_and(|s| SUFFIXES.contains(&s))
+}
+
 /// What the comments of a script say (the LSB's "Comment Conventions for Init Scripts").
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header {

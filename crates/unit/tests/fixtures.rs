@@ -444,6 +444,7 @@ fn an_init_script_is_a_unit_where_there_is_no_other() {
         0o755,
     );
     script(&root, "native", "# Provides: native\n", 0o755);
+    script(&root, "half.dpkg-new", "# Provides: half\n", 0o755);
     script(&root, "README", "Provides: readme\n", 0o644);
     put(
         root.path(),

@@ -91,3 +91,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a34_what_is_available_and_not_enabled_names_no_secret() {
+    const KEY: &str = "/etc/ssl/private/site.key";
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);
+    world.file(
+        "/etc/web/sites-available/tls.conf",
+        "key /etc/ssl/private/site.key\n",
+    );
+    world.file(KEY, "secret");
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+    assert_eq!(plan.root.explain(&path(KEY)).fate, Fate::Absent);
+    world.link(
+        "/etc/web/sites-enabled/tls.conf",
+        "../sites-available/tls.conf",
+    );
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(plan.root.explain(&path(KEY)).fate, Fate::Private);
+}

@@ -1,5 +1,7 @@
 //! Which units run inside, and what is known of them beforehand.
 
+use vss_plan::PlanError;
+
 use crate::WEB;
 use crate::world::{World, fate, path, request, unit_name};
 
@@ -113,6 +115,10 @@ fn a_condition_that_will_not_hold_is_foreseen() {
         &[
             ("ConditionPathExists", "/var/lib/web/ready"),
             ("ConditionVirtualization", "!container"),
+            ("ConditionCapability", "CAP_SYS_TIME"),
+            ("ConditionCapability", "CAP_CHOWN"),
+            ("DeviceAllow", "/dev/null rw"),
+            ("DeviceAllow", "/dev/net/tun rw"),
         ],
     );
     let plan = world.plan(&request()).unwrap();
@@ -124,5 +130,116 @@ fn a_condition_that_will_not_hold_is_foreseen() {
     assert!(
         warned.iter().any(|w| w.contains("ConditionVirtualization")),
         "{warned:?}"
+    );
+    assert!(
+        warned
+            .iter()
+            .any(|w| w.contains("CAP_SYS_TIME") && w.contains("will not start")),
+        "{warned:?}"
+    );
+    assert!(
+        warned.iter().any(|w| w.contains("/dev/net/tun")),
+        "{warned:?}"
+    );
+    for held in ["CAP_CHOWN", "/dev/null"] {
+        assert!(!warned.iter().any(|w| w.contains(held)), "{warned:?}");
+    }
+}
+
+#[test]
+fn a_service_with_an_init_script_alone_has_its_unit_made_inside() {
+    const GENERATORS: &str = "/etc/systemd/system-generators";
+    let mut world = World::new();
+    for generator in ["systemd-sysv-generator", "systemd-fstab-generator"] {
+        world.file(
+            &format!("/usr/lib/systemd/system-generators/{generator}"),
+            "",
+        );
+    }
+    let masked = |plan: &vss_plan::SandboxPlan, generator: &str| {
+        fate(plan, &format!("{GENERATORS}/{generator}"))
+    };
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(masked(&plan, "systemd-sysv-generator"), "mask");
+
+    world.package("web", "web", &[], &["/etc/init.d/web", "/usr/sbin/web"]);
+    world.file(
+        "/etc/init.d/web",
+        ". /etc/default/web\nCERT=/etc/certs/web.pem\n",
+    );
+    world.file("/etc/init.d/other", "");
+    world.file("/etc/default/web", "");
+    world.file("/etc/certs/web.pem", "");
+    let unit = world.unit("web.service", &[("SourcePath", "/etc/init.d/web")]);
+    unit.found = path("/etc/init.d/web");
+    unit.fragment = unit.found.clone();
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(masked(&plan, "systemd-sysv-generator"), "");
+    assert_eq!(masked(&plan, "systemd-fstab-generator"), "mask");
+    for taken in ["/etc/init.d/web", "/etc/default/web", "/etc/certs/web.pem"] {
+        assert_eq!(fate(&plan, taken), "copy node", "{taken}");
+    }
+    assert_eq!(fate(&plan, "/etc/init.d/other"), "");
+}
+
+#[test]
+fn what_is_named_after_an_instance_is_its_own() {
+    let mut world = World::new();
+    world.package(
+        "web",
+        "web",
+        &[],
+        &[
+            "/usr/lib/systemd/system/web@.service",
+            "/etc/web/",
+            "/etc/web/web.conf",
+        ],
+    );
+    world.unit("web@two.service", &[("ExecStart", "/usr/sbin/web")]);
+    for own in [
+        "/etc/web-two/web.conf",
+        "/etc/default/web.two",
+        "/var/lib/web-two/data",
+    ] {
+        world.file(own, "");
+    }
+    world.directory("/var/log/web-two", 33);
+    for other in [
+        "/etc/web-three/web.conf",
+        "/etc/default/web.three",
+        "/var/lib/web-three/data",
+    ] {
+        world.file(other, "");
+    }
+    let mut request = request();
+    request.units = vec![unit_name("web@two.service")];
+    request.copy_data = true;
+    let plan = world.plan(&request).unwrap();
+    for (at, expected) in [
+        ("/etc/web-two", "copy tree"),
+        ("/etc/default/web.two", "copy node"),
+        ("/var/lib/web-two", "copy tree"),
+        ("/var/log/web-two", "copy node"),
+        ("/etc/web-three", ""),
+        ("/etc/default/web.three", ""),
+        ("/var/lib/web-three", ""),
+    ] {
+        assert_eq!(fate(&plan, at), expected, "{at}");
+    }
+}
+
+#[test]
+fn a_unit_that_a_generator_made_is_told_from_one_that_is_not_there() {
+    let mut world = World::new();
+    world.file("/run/systemd/generator.late/made.service", "");
+    let mut request = request();
+    request.units = vec![unit_name("made.service")];
+    let error = world.plan(&request).unwrap_err();
+    assert!(matches!(error, PlanError::GeneratedUnit { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("cp /run/systemd/generator.late/made.service"),
+        "{error}"
     );
 }
