@@ -111,7 +111,7 @@ fn compute(
         .as_ref()
         .map_or(Confinement::Reduced, |c| c.confinement);
     review::conditions(&scope, &root, confinement, &mut warnings);
-    review::missing(&scope, &mut warnings);
+    review::missing(&scope, &root, &mut warnings);
     let Some(mut config) = config else {
         return Ok(None);
     };

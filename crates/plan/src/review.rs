@@ -12,6 +12,8 @@ use crate::root_plan::{Fate, RootPlan};
 
 /// From how many bytes on a copy is worth a warning.
 const LARGE: u64 = 1 << 30;
+/// As many links as the kernel follows (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 /// Whether the host unit's name is free, and what would apply to it.
 ///
 /// # Errors
@@ -241,20 +243,51 @@ fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bo
     }
 }
 
-/// Configuration that units name and that the host doesn't have: such a unit fails at its start.
-pub(crate) fn missing(scope: &Scope<'_, '_>, warnings: &mut Vec<Warning>) {
+/// Configuration that units name and that the host doesn't have, and programs that lead out of the
+/// container (the interpreter of a virtual environment): such a unit fails at its start.
+pub(crate) fn missing(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
     for member in scope.units.members.values() {
-        for named in &member.facts.paths {
-            let read = matches!(named.kind, PathKind::Exec | PathKind::File) && !named.optional;
-            if read
-                && region(&named.path) == Region::Config
-                && matches!(scope.ask.path(&named.path), Some(PathFacts::Missing))
-            {
-                warnings.push(Warning::MissingPath {
-                    path: named.path.clone(),
-                    named_by: format!("{}= of {}", named.directive, member.facts.name),
-                });
+        for named in member.facts.paths.iter().filter(|n| !n.optional) {
+            let is_program = named.kind == PathKind::Exec && !is_shared(&named.path);
+            let is_config = matches!(named.kind, PathKind::Exec | PathKind::File)
+                && region(&named.path) == Region::Config;
+            let path = match is_program {
+                true => led_to(scope, &named.path),
+                false => Some(named.path.clone()),
+            };
+            let Some(path) = path.filter(|_| is_program || is_config) else {
+                continue;
+            };
+            let absent = matches!(scope.ask.path(&path), Some(PathFacts::Missing))
+                || is_program && is_there(scope, root, &path) == Some(false);
+            if absent {
+                let mut named_by = format!("{}= of {}", named.directive, member.facts.name);
+                if path != named.path {
+                    named_by = format!("{named_by}, which leads there from {}", named.path);
+                }
+                warnings.push(Warning::MissingPath { path, named_by });
             }
         }
     }
+}
+
+fn is_shared(path: &AbsPath) -> bool {
+    ["/usr", "/bin", "/sbin", "/lib", "/lib64"]
+        .iter()
+        .any(|base| path.as_path().starts_with(base))
+}
+
+/// The file that a path is, links followed; `None` where it isn't known yet, or is shared.
+fn led_to(scope: &Scope<'_, '_>, path: &AbsPath) -> Option<AbsPath> {
+    let mut path = scope.ask.resolve(path)?;
+    for _ in 0..MAX_LINKS {
+        if is_shared(&path) {
+            return None;
+        }
+        match scope.ask.link_target(&path)? {
+            Some(target) => path = scope.ask.resolve(&target)?,
+            None => return Some(path),
+        }
+    }
+    None
 }

@@ -35,6 +35,8 @@ pub struct UnitView {
     pub condition_met: bool,
     /// Those that were not.
     pub failed_conditions: Vec<String>,
+    /// Whether it ever was anything but inactive.
+    pub has_run: bool,
     /// Whether a job waits or runs for it.
     pub job_pending: bool,
 }
@@ -61,6 +63,11 @@ pub enum Trouble {
         unit: String,
         /// The conditions that were not met.
         conditions: Vec<String>,
+    },
+    /// It was not started, as what it requires was not.
+    Dependency {
+        /// Which.
+        unit: String,
     },
     /// systemd inside does not have it.
     NotLoaded {
@@ -119,6 +126,8 @@ fn of_unit(unit: &UnitView) -> Start {
             unit: name,
             conditions: unit.failed_conditions.clone(),
         }),
+        // systemd doesn't start what requires a unit that failed.
+        InnerState::Inactive if !unit.has_run => Start::Failed(Trouble::Dependency { unit: name }),
         // It ran and ended well: what a oneshot does.
         InnerState::Inactive => Start::Up,
         InnerState::Activating | InnerState::Deactivating | InnerState::Unknown => Start::Wait,
@@ -218,6 +227,11 @@ impl fmt::Display for Trouble {
                 }
                 Ok(())
             }
+            Self::Dependency { unit } => write!(
+                f,
+                "{} was not started: a unit that it requires failed",
+                Sanitized::text(unit)
+            ),
             Self::NotLoaded { unit, load } => write!(
                 f,
                 "the systemd inside does not have {}: {}",

@@ -243,3 +243,30 @@ fn a_unit_that_a_generator_made_is_told_from_one_that_is_not_there() {
         "{error}"
     );
 }
+
+#[test]
+fn a_program_that_leads_out_of_the_container_is_foreseen() {
+    let mut world = World::new();
+    world.unit("own.service", &[("ExecStart", "/opt/own/venv/bin/python")]);
+    world.link("/opt/own/venv/bin/python", "/usr/bin/python3");
+    world.file("/usr/bin/python3", "");
+    let mut request = request();
+    request.units = vec![unit_name("own.service")];
+    let said = |world: &World| {
+        let warnings = world.plan(&request).unwrap().warnings;
+        let texts = warnings.iter().map(ToString::to_string);
+        texts
+            .filter(|w| w.contains("is not there"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(&world), Vec::<String>::new());
+    world.link("/opt/own/venv/bin/python", "/root/bin/python3");
+    world.file("/root/bin/python3", "");
+    let said = said(&world);
+    assert!(
+        said.len() == 1
+            && said[0].contains("/root/bin/python3")
+            && said[0].contains("from /opt/own"),
+        "{said:?}"
+    );
+}
