@@ -64,11 +64,6 @@ pub enum Trouble {
         /// The conditions that were not met.
         conditions: Vec<String>,
     },
-    /// It was not started, as what it requires was not.
-    Dependency {
-        /// Which.
-        unit: String,
-    },
     /// systemd inside does not have it.
     NotLoaded {
         /// Which.
@@ -127,7 +122,10 @@ fn of_unit(unit: &UnitView) -> Start {
             conditions: unit.failed_conditions.clone(),
         }),
         // systemd doesn't start what requires a unit that failed.
-        InnerState::Inactive if !unit.has_run => Start::Failed(Trouble::Dependency { unit: name }),
+        InnerState::Inactive if !unit.has_run => Start::Failed(Trouble::Ended(Report {
+            result: "dependency".to_owned(),
+            ..unit.report()
+        })),
         // It ran and ended well: what a oneshot does.
         InnerState::Inactive => Start::Up,
         InnerState::Activating | InnerState::Deactivating | InnerState::Unknown => Start::Wait,
@@ -202,6 +200,9 @@ impl fmt::Display for Report {
         if self.is_success() {
             return write!(f, "{unit} ended");
         }
+        if self.result == "dependency" {
+            return write!(f, "{unit} was not started: a unit that it requires failed");
+        }
         write!(f, "{unit} failed: {result}")?;
         match self.code.as_str() {
             "exited" => write!(f, ", exit status {status}"),
@@ -227,11 +228,6 @@ impl fmt::Display for Trouble {
                 }
                 Ok(())
             }
-            Self::Dependency { unit } => write!(
-                f,
-                "{} was not started: a unit that it requires failed",
-                Sanitized::text(unit)
-            ),
             Self::NotLoaded { unit, load } => write!(
                 f,
                 "the systemd inside does not have {}: {}",
