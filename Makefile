@@ -3,6 +3,7 @@
 PREFIX ?= /usr
 DESTDIR ?=
 CARGO ?= cargo
+export VSS_PREFIX = $(PREFIX)
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 libexecdir = $(DESTDIR)$(PREFIX)/libexec
@@ -11,7 +12,7 @@ libdir = $(DESTDIR)$(PREFIX)/lib
 release = target/release
 rules = $(wildcard rules.d/*.toml)
 
-.PHONY: help setup build demo check check-fast check-lab check-crash bench install uninstall clean
+.PHONY: help setup build demo check check-fast check-lab check-long bench install uninstall clean
 
 help:
 	@echo 'make setup      install the Debian packages that the build and the tests need'
@@ -19,15 +20,18 @@ help:
 	@echo 'make demo       the main job on the packaged Apache, every command shown'
 	@echo 'make check      every tier of tests; make check-fast: those without a real libvirt'
 	@echo 'make check-lab  the lab tier alone; LAB="TEST ARGS" are for cargo test'
-	@echo 'make check-crash  faults injected with strace at the calls of create and delete'
-	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn'
-	@echo 'make install    DESTDIR= PREFIX=/usr; the binaries look for each other in /usr'
+	@echo 'make check-long a fault of every kind at every call of create and delete; 20 x 50 starts'
+	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn; ROUNDS=7'
+	@echo 'make install    DESTDIR= PREFIX=/usr; the same PREFIX as for make build'
 
 setup:
 	tests/setup build lab services
 
 build:
-	$(CARGO) build --locked --release --workspace --exclude vss-lab
+	@case $(PREFIX) in /usr | /usr/*) ;; \
+	*) echo 'PREFIX has to be /usr or below it: containers see nothing else of the host' >&2; exit 2 ;; esac
+	$(CARGO) build --locked --release --workspace --exclude vss-lab --exclude vss-bench
+	@echo $(PREFIX) >$(release)/prefix
 
 demo:
 	tests/setup build lab apache
@@ -44,13 +48,18 @@ check-fast:
 check-lab:
 	tests/check lab
 
-check-crash:
-	LAB="--test crash" tests/check lab
+check-long:
+	VSS_CRASH=all VSS_ROUNDS=20 LAB="--test crash --test starts" tests/check lab
 
-bench: build
-	tests/bench/run
+bench:
+	tests/setup build lab apache bench
+	$(MAKE) build
+	$(CARGO) build --locked --release -p vss-bench
+	tests/bench/run $(ROUNDS)
 
 install:
+	@[ "$$(cat $(release)/prefix)" = $(PREFIX) ] || \
+	{ echo 'the programs are not built for this PREFIX: make build PREFIX=$(PREFIX)' >&2; exit 2; }
 	install -D -m 0755 $(release)/virt-sandbox-service $(bindir)/virt-sandbox-service
 	install -d -m 0755 $(libexecdir)
 	install -m 0755 $(addprefix $(release)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init) $(libexecdir)

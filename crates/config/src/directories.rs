@@ -63,17 +63,34 @@ fn finish(temporary: &Path, directory: &Path, mode: u32) -> Result<()> {
 }
 
 /// Removes a directory and those above it, as long as they are empty and were made by this
-/// program.
+/// program; also where this was cut short before, so that only those above it are left.
 pub(crate) fn tidy(directory: &Path) -> Result<()> {
     remove_empty(&temporary_name(directory))?;
-    let mut next = Some(directory);
-    while let Some(directory) = next {
-        if attribute(directory, MADE)?.is_none() || !remove_empty(directory)? {
-            break;
+    let mut next = directory;
+    loop {
+        if attribute(next, MADE)?.is_some() {
+            remove_empty(next)?;
         }
-        next = directory.parent();
+        if is_there(next)? {
+            return Ok(());
+        }
+        let Some(parent) = next.parent() else {
+            return Ok(());
+        };
+        if is_there(parent)? {
+            // what making this one left when it was cut short would keep that one
+            remove_empty(&temporary_name(next))?;
+        }
+        next = parent;
     }
-    Ok(())
+}
+
+fn is_there(path: &Path) -> Result<bool> {
+    match rustix::fs::lstat(path) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error).context("examine", path),
+    }
 }
 
 /// Makes the directory that holds content, or sees that nobody but root can enter it: a setuid

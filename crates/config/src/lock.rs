@@ -154,9 +154,7 @@ impl Store {
             places.labels(),
             places.addresses(),
         ] {
-            if rustix::fs::lstat(&directory).is_ok() {
-                directories::tidy(&directory)?;
-            }
+            directories::tidy(&directory)?;
         }
         Ok(())
     }

@@ -608,6 +608,30 @@ fn after_the_last_sandbox_nothing_is_left_behind() {
 }
 
 #[test]
+fn a50_tidying_goes_on_above_a_directory_that_is_gone() {
+    if !root_only("the marks of directories are trusted attributes") {
+        return;
+    }
+    let World { root, store } = world();
+    let web = name("web1");
+    for top in ["etc", "var/lib", "run"] {
+        fs::create_dir_all(root.path().join(top)).unwrap();
+    }
+    let lock = store.lock(&web, |_| {}).unwrap();
+    store.begin(beginning("web1", 1)).unwrap().finish().unwrap();
+    store.save(&config("web1", 1)).unwrap();
+    store.remove(&web, Uuid::from_u128(1)).unwrap();
+    // killed after the inner ones, and amid making one anew
+    fs::remove_dir(store.places().services()).unwrap();
+    fs::remove_dir(store.places().state.join(".journal")).unwrap();
+    fs::remove_dir(&store.places().state).unwrap();
+    fs::create_dir(store.places().state.with_file_name(".libvirt-sandbox.new")).unwrap();
+    store.tidy(lock).unwrap();
+    let left = |top: &str| fs::read_dir(root.path().join(top)).unwrap().count();
+    assert_eq!((left("etc"), left("var/lib")), (0, 0));
+}
+
+#[test]
 fn a_directory_made_half_is_finished_by_the_next_attempt() {
     let World { root: _root, store } = world();
     let state = store.places().state.clone();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::{Signal, WaitOptions};
+use rustix::process::{DumpableBehavior, Signal, WaitOptions};
 use rustix::thread::ThreadNameSpaceType;
 
 use crate::Result;
@@ -73,6 +73,11 @@ impl Container {
 /// changes its PID namespace only for its children. The error number, 0 for none.
 fn connect_inside(container: BorrowedFd<'_>, socket: &OwnedFd, address: &SocketAddrUnix) -> u8 {
     let errno = |error: Errno| u8::try_from(error.raw_os_error()).unwrap_or(u8::MAX);
+    // seen from inside it is not to be traced, and its program not to be reached (A09)
+    let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = hidden {
+        return errno(error);
+    }
     let spaces = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::PROCESS_ID;
     if let Err(error) = rustix::thread::move_into_thread_name_spaces(container, spaces) {
         return errno(error);

@@ -20,6 +20,9 @@
 //! [`Container::connect`] reaches a socket inside by the same kind of detour: a forked child joins
 //! the mount namespace and connects a socket that the caller made.
 //!
+//! Whoever enters does so from a sealed copy of its own program ([`run_sealed`]): what is inside
+//! must not get hold of the file on the host.
+//!
 //! Everything inside is hostile: `/etc/passwd`, `/dev/pts`, the processes that watch.
 
 mod account;
@@ -38,6 +41,7 @@ mod procfs;
 mod pty;
 mod relay;
 mod run;
+mod sealed;
 mod session;
 mod signals;
 mod sys;
@@ -47,6 +51,7 @@ mod terminal;
 pub use command::Command;
 pub use container::{Container, Signal, start_time};
 pub use error::{Error, Stage};
+pub use sealed::run_sealed;
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

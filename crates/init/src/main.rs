@@ -10,11 +10,12 @@
 //! 4. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
 //!    the cgroup file systems as that namespace shows them.
 //! 5. [`mounts`]: writable trees are nosuid and nodev, `/` and `/usr` are read-only, and what
-//!    `/proc` and `/sys` tell of the host is out of sight.
+//!    `/proc` and `/sys` tell of the host is out of sight; [`pins`] hold the ways to mounts.
 //! 6. [`privileges`]: bounding set, seccomp filter, capabilities.
 //!
 //! Nothing of the container has run when this does, but its files are what an earlier run left:
-//! every path is opened without following a link. A step that fails ends the program, and with
+//! every path is opened without following a link, and the program is linked statically, so that
+//! no library of theirs is loaded (`build.rs`). A step that fails ends the program, and with
 //! it the domain, with one line on the console and an exit status of its own ([`Failure`]).
 //!
 //! The same program, started inside by a unit of its own with `--ended`, tells the host how a
@@ -27,6 +28,7 @@ mod failure;
 mod label;
 mod limits;
 mod mounts;
+mod pins;
 mod privileges;
 mod sys;
 
@@ -72,6 +74,7 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     sys::join_new_session_keyring().map_err(Failure::io(Stage::Keyring, "session keyring"))?;
     cgroup::enter()?;
     mounts::harden(&boot.writable)?;
+    pins::hold()?;
     mounts::mask()?;
     sys::close_descriptors().map_err(Failure::io(Stage::Exec, "open file descriptors"))?;
     privileges::reduce(boot.confinement)?;

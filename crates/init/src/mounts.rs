@@ -67,9 +67,16 @@ pub(crate) fn set(path: &Path, attributes: Attributes, stage: Stage) -> Result<(
 
 /// A line of `/proc/self/mountinfo`.
 #[derive(Debug, PartialEq)]
-struct Mounted {
-    target: PathBuf,
-    read_only: bool,
+pub(crate) struct Mounted {
+    pub(crate) target: PathBuf,
+    pub(crate) read_only: bool,
+}
+
+/// All mounts, in the order in which they were made.
+pub(crate) fn list() -> Result<Vec<Mounted>, Failure> {
+    let text = fs::read("/proc/self/mountinfo")
+        .map_err(Failure::io(Stage::Mounts, "/proc/self/mountinfo"))?;
+    Ok(parse_mounts(&text))
 }
 
 /// Makes `/` and `/usr` read-only, and takes device nodes and, wherever somebody inside can
@@ -78,9 +85,7 @@ struct Mounted {
 /// What libvirt mounted is what counts, not what was asked for: nothing that is writable is
 /// forgotten. Each of `writable` has to be a mount of its own.
 pub(crate) fn harden(writable: &[PathBuf]) -> Result<(), Failure> {
-    let text = fs::read("/proc/self/mountinfo")
-        .map_err(Failure::io(Stage::Mounts, "/proc/self/mountinfo"))?;
-    let mounted = parse_mounts(&text);
+    let mounted = list()?;
     for path in writable {
         if !mounted.iter().any(|mount| mount.target == *path) {
             let text = format!("{}: not a mount of its own", path.display());

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use virt::connect::Connect;
 use virt::error::ErrorNumber;
 use virt::network::Network;
+use vss_model::installed::NETWORK;
 use vss_model::{MacAddress, NetworkChoice, Uuid};
 
 use crate::connection::Libvirt;
@@ -103,7 +104,7 @@ impl NetworkError {
             Self::Inactive { name } => Some(format!("run `virsh net-start {name}`")),
             Self::NoIpv4 { .. } => Some("choose another network with -N source=NET".to_owned()),
             Self::Collision { name, .. } => Some(format!(
-                "copy /usr/share/virt-sandbox/network.xml, give its <ip> another range and `virsh net-define` it: an existing network {name} is used as it is"
+                "copy {NETWORK}, give its <ip> another range and `virsh net-define` it: an existing network {name} is used as it is"
             )),
             Self::File { .. } | Self::Definition { .. } => {
                 Some("install virt-sandbox-service again".to_owned())

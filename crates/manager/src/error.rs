@@ -216,6 +216,12 @@ impl Error {
             }
             Self::Running(name) => format!("`virt-sandbox-service stop {name}` first, or --force"),
             Self::NotRunning(name) => format!("`virt-sandbox-service start {name}`"),
+            Self::StartFailed { log, .. } if lacks_inotify(log) => {
+                "each container's systemd needs 3 inotify instances, and root has no more: \
+                 `sysctl fs.inotify.max_user_instances` tells how many there are, \
+                 `sysctl -w fs.inotify.max_user_instances=8192` gives more"
+                    .to_owned()
+            }
             Self::StartFailed { name, .. } | Self::StopFailed { name, .. } => {
                 format!("`virt-sandbox-service status {name}` shows what is left of it")
             }
@@ -278,4 +284,10 @@ impl<T> IoContext<T> for io::Result<T> {
             source,
         })
     }
+}
+
+/// Whether a start failed as the kernel gives root no more inotify instances, in systemd's words.
+fn lacks_inotify(log: &[String]) -> bool {
+    log.iter()
+        .any(|line| line.contains("inotify") && line.contains("Too many open files"))
 }

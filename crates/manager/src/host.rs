@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use vss_config::{Places, Store};
 use vss_libvirt::{Hypervisor, Libvirt, Networks, Uri};
-use vss_model::{AbsPath, UnitName};
+use vss_model::{AbsPath, UnitName, installed};
 use vss_package::PackageDb;
 use vss_selinux::{HostLabeller, Labeller};
 use vss_tree::Root;
@@ -14,11 +14,6 @@ use vss_unit::{ServiceManager, Systemd};
 
 use crate::error::Result;
 use crate::process::Proc;
-
-/// Where the project's own network is defined, until it is in libvirt.
-const NETWORK_FILE: &str = "/usr/share/virt-sandbox/network.xml";
-/// The runner, which the host unit executes too.
-const RUNNER: &str = "/usr/libexec/virt-sandbox-run";
 
 /// Both sides of libvirt, over one connection.
 pub(crate) trait Virtualization {
@@ -66,7 +61,7 @@ impl Host {
         Ok(Self {
             tree: Lazy::new(move || Ok(Box::new(Root::open(&tree_root)?))),
             store: Store::open(Places::under(&root)),
-            runner: PathBuf::from(RUNNER),
+            runner: PathBuf::from(installed::RUNNER),
             proc: Proc::host(),
             packages: Lazy::new(move || Ok(vss_package::open_host(&packages_root)?)),
             labeller: Box::new(HostLabeller),
@@ -151,7 +146,7 @@ impl Host {
 
     /// Where the project's own network is defined, until it is in libvirt.
     pub(crate) fn network_file(&self) -> PathBuf {
-        self.root.join(NETWORK_FILE.trim_start_matches('/'))
+        self.root.join(installed::NETWORK.trim_start_matches('/'))
     }
 
     /// The text of a small file of the host; `None` where there is none.

@@ -36,6 +36,15 @@ pub struct ExecuteRequest {
     pub caller: Caller,
 }
 
+/// Has this program run from a copy of itself that nothing inside can change; to be called before
+/// anything else is done for [`execute`] and [`connect`].
+///
+/// # Errors
+/// Where that can't be had.
+pub fn prepare() -> Result<()> {
+    Ok(vss_enter::run_sealed(c"virt-sandbox-se")?)
+}
+
 /// Runs a command inside; its exit status, 125 where it could not be tried, 126 and 127 where it
 /// could not be run or found, 128 and the number of the signal that ended it.
 ///

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use vss_model::installed;
 use vss_plan::Rules;
 
 use crate::error::Result;
@@ -9,7 +10,7 @@ use crate::host::Host;
 
 /// Where rules are, later ones replacing earlier ones of the same file name, as systemd's own
 /// configuration directories do.
-const DIRECTORIES: [&str; 2] = ["/usr/lib/virt-sandbox/rules.d", "/etc/virt-sandbox/rules.d"];
+const DIRECTORIES: [&str; 2] = [installed::RULES, installed::OWN_RULES];
 /// The most bytes of a rule file.
 const MAX_SIZE: u64 = 256 * 1024;
 

@@ -15,6 +15,7 @@ pub mod cause;
 pub mod confinement;
 pub mod disposition;
 pub mod domain;
+pub mod installed;
 pub mod label;
 pub mod manifest;
 pub mod name;

@@ -1,5 +1,6 @@
 //! What follows from a config alone: the domain that libvirt is given, the unit that systemd runs.
 
+use vss_model::installed::{INIT, RUNNER};
 use vss_model::sandbox::Timeouts;
 use vss_model::unit_file::escape_specifiers;
 use vss_model::{
@@ -9,10 +10,6 @@ use vss_model::{
 
 use crate::facts::UnitFacts;
 
-/// The program that the host unit executes.
-pub const RUNNER: &str = "/usr/libexec/virt-sandbox-run";
-/// The first process inside.
-pub const INIT: &str = "/usr/libexec/virt-sandbox-init";
 /// What the init executes.
 pub const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 /// Where the host's directory with the readiness socket is seen inside.

@@ -1,5 +1,7 @@
 //! Path patterns of the deny list and of rules.
 
+use std::str::Split;
+
 /// Whether a path matches a pattern. `*` and `?` stay within a component, `**` as a component of
 /// its own stands for any number of components, none included.
 ///
@@ -16,19 +18,27 @@ pub fn matches(pattern: &str, path: &str) -> bool {
     if !path.starts_with(literal.trim_end_matches('/')) {
         return false;
     }
-    let pattern: Vec<&str> = pattern.split('/').collect();
-    let path: Vec<&str> = path.split('/').collect();
-    components(&pattern, &path)
+    components(pattern.split('/'), path.split('/'))
 }
 
-fn components(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), _) => (0..=path.len()).any(|n| components(rest, &path[n..])),
-        (Some((first, rest)), Some((name, below))) => {
-            component(first.as_bytes(), name.as_bytes()) && components(rest, below)
+/// Without memory of its own: a plan asks some hundred thousand times.
+fn components(mut pattern: Split<'_, char>, mut path: Split<'_, char>) -> bool {
+    loop {
+        match pattern.next() {
+            None => return path.next().is_none(),
+            Some("**") => loop {
+                if components(pattern.clone(), path.clone()) {
+                    return true;
+                }
+                if path.next().is_none() {
+                    return false;
+                }
+            },
+            Some(first) => match path.next() {
+                Some(name) if component(first.as_bytes(), name.as_bytes()) => {}
+                _ => return false,
+            },
         }
-        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use vss_model::installed::INIT;
 use vss_model::unit_file::UnitFile;
 use vss_model::{AbsPath, Cause, Generated, MaskKind, UnitName};
 
@@ -186,10 +187,7 @@ fn target(requested: &[UnitName]) -> UnitFile {
 
 /// The unit that has the end of a service told to the host, unless it is coming back.
 fn ended(requested: &[UnitName]) -> UnitFile {
-    let command = format!(
-        "/usr/libexec/virt-sandbox-init --ended {}",
-        joined(requested)
-    );
+    let command = format!("{INIT} --ended {}", joined(requested));
     UnitFile::new(&["Made by virt-sandbox-service."])
         .section(
             "Unit",

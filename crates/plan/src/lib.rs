@@ -44,8 +44,7 @@ mod snippets;
 mod units;
 
 pub use derive::{
-    HOST_INSIDE, INIT, MEMORY_UNLIMITED_KIB, RUNNER, SYSTEMD, domain_spec, host_directory,
-    host_unit, unlabelled,
+    HOST_INSIDE, MEMORY_UNLIMITED_KIB, SYSTEMD, domain_spec, host_directory, host_unit, unlabelled,
 };
 pub use facts::{Answer, Facts, Query};
 pub use outcome::{PlanError, Progress, SandboxPlan, Skipped, Warning};

@@ -10,6 +10,7 @@
 //! - [`Sandbox`] is a container that is deleted when the test ends, however it ends.
 //! - [`snapshot::Snapshot`] is the machine's state, to prove that nothing changed or nothing is
 //!   left.
+//! - [`terminal::Terminal`] is the command on a terminal.
 //! - [`client`] asks services in their own protocols.
 
 #![expect(
@@ -22,6 +23,7 @@
 pub mod client;
 pub mod fixture;
 pub mod snapshot;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::path::Path;

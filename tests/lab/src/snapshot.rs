@@ -65,19 +65,15 @@ impl Snapshot {
             let name = link.unwrap().file_name();
             found.insert(format!("link {}", name.display()), String::new());
         }
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        // of this thread: it may have mounts of its own
+        let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         for line in mounts.lines() {
             found.insert(format!("mount {line}"), String::new());
         }
-        for list in [
-            &["list", "--all", "--name"][..],
-            &["net-list", "--all", "--name"],
-        ] {
-            let mut args = vec!["-q", "-c", "lxc:///system"];
-            args.extend(list);
-            for name in lab.run("virsh", &args).ok().lines() {
-                found.insert(format!("libvirt {} {name}", list[0]), String::new());
-            }
+        let both = "list --all --name; net-list --all --name";
+        let names = lab.run("virsh", &["-q", "-c", "lxc:///system", both]).ok();
+        for name in names.lines() {
+            found.insert(format!("libvirt {name}"), String::new());
         }
         Self(found)
     }

@@ -75,6 +75,92 @@ fn a_request_that_does_not_fit_the_host_changes_nothing() {
 }
 
 #[test]
+fn a16_a_name_outside_the_rule_is_a_usage_error() {
+    let lab = Lab::enter();
+    let before = Snapshot::settled(&lab);
+    let long = "x".repeat(64);
+    for name in [
+        "../x", ".", "", "Web", "a b", "a\nb", "%i", "-x", "ä", &long,
+    ] {
+        let args = [
+            "create",
+            "--confinement",
+            "reduced",
+            "-u",
+            "apache2",
+            "--",
+            name,
+        ];
+        let text = lab.vss(&args).failed(2);
+        assert!(text.contains("hint: "), "{name:?}: {text}");
+        let _ = lab.vss(&["delete", "--yes", "--", name]).ended(2);
+    }
+    before.assert_same(&Snapshot::settled(&lab), "a bad name left something");
+}
+
+#[test]
+fn a_unit_that_no_package_owns_is_told_how_to_go_on() {
+    let lab = Lab::enter();
+    let unit = "/etc/systemd/system/lab-unowned.service";
+    std::fs::write(unit, "[Service]\nExecStart=/bin/sleep infinity\n").expect("a unit");
+    let mut args = vec!["-u", "lab-unowned.service", "unowned"];
+    args.extend(REDUCED);
+    let _sandbox = lab.expect("unowned");
+    let ran = create(&lab, &args);
+    let said = ran.stderr();
+    assert!(said.contains("lab-unowned.service"), "{said}");
+    assert!(
+        said.contains("package") && said.contains("--copy"),
+        "{said}"
+    );
+    std::fs::remove_file(unit).expect("the unit is still there");
+}
+
+#[test]
+fn a35_a_package_database_that_is_missing_or_corrupt_is_named() {
+    let lab = Lab::enter();
+    let status = "/var/lib/dpkg/status";
+    let sound = std::fs::read(status).expect("the database");
+    let mut args = vec!["-u", "apache2.service", "nodb"];
+    args.extend(REDUCED);
+    let mut corrupt = sound.clone();
+    corrupt.splice(sound.len() / 2..sound.len() / 2, *b"\n\x00:garbage\n");
+    for broken in [None, Some(&b""[..]), Some(&corrupt[..])] {
+        match broken {
+            None => std::fs::remove_file(status).expect("removed"),
+            Some(bytes) => std::fs::write(status, bytes).expect("written"),
+        }
+        let before = Snapshot::settled(&lab);
+        let text = create(&lab, &args).failed(1);
+        assert!(text.contains("/var/lib/dpkg"), "{text}");
+        before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
+    }
+    std::fs::write(status, sound).expect("put back");
+    drop(lab.create("nodb", &["-u", "apache2.service"]));
+}
+
+#[test]
+fn a51_a_full_disk_is_named_and_nothing_is_left() {
+    let lab = Lab::enter();
+    let disk = "/srv/lab-full";
+    std::fs::create_dir_all(disk).expect("a mount point");
+    let before = Snapshot::settled(&lab);
+    for limit in ["size=64k", "size=1m", "nr_inodes=40"] {
+        lab.run("mount", &["-t", "tmpfs", "-o", limit, "lab-full", disk])
+            .ok();
+        let mut args = vec!["-C", "-u", "apache2.service", "-p", disk, "full"];
+        args.extend(REDUCED);
+        let text = create(&lab, &args).failed(1);
+        assert!(text.contains("No space left on device"), "{limit}: {text}");
+        assert!(text.contains(disk), "{limit}: {text}");
+        let left: Vec<_> = std::fs::read_dir(disk).expect("the disk").collect();
+        assert!(left.is_empty(), "{limit}: {left:?}");
+        lab.run("umount", &[disk]).ok();
+    }
+    before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
+}
+
+#[test]
 fn a22_a_name_that_is_taken_and_a_unit_of_the_administrator_are_left_alone() {
     let lab = Lab::enter();
     let sandbox = lab.create("taken", &["-u", "apache2.service"]);

@@ -22,6 +22,20 @@ fn a47_a_restart_of_libvirtd_is_nothing_to_a_container() {
     sandbox.execute(&["true"]).ok();
     // Without libvirt a start says what is missing; the container that runs is not touched.
     assert!(lab.vss(&["start", "other"]).failed(1).contains("libvirt"));
+    let create = [
+        "create",
+        "-u",
+        "apache2.service",
+        "--confinement",
+        "reduced",
+        "third",
+    ];
+    let text = lab.vss(&create).failed(1);
+    assert!(
+        text.contains("libvirt") && text.contains("\nhint: "),
+        "{text}"
+    );
+    lab.vss(&["status", "third"]).failed(1);
     lab.run("libvirtd", &["-d"]).ok();
     for _ in 0..600 {
         if lab

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use vss_lab::{Lab, Sandbox, fixture};
+use vss_lab::{Lab, fixture};
 
 #[test]
 fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_words() {
@@ -153,29 +153,4 @@ fn a_stop_lets_the_service_finish() {
         std::fs::read_to_string(proof).expect("ExecStop ran"),
         "stopped\n"
     );
-}
-
-#[test]
-fn a50_many_starts_at_once_meet_no_race_of_libvirt() {
-    let lab = Lab::enter();
-    let names: Vec<String> = (0..16).map(|n| format!("race{n}")).collect();
-    let all: Vec<Sandbox<'_>> = names
-        .iter()
-        .map(|n| lab.create(n, &["-u", "apache2.service", "-N", "none"]))
-        .collect();
-    for _ in 0..2 {
-        std::thread::scope(|scope| {
-            for part in names.chunks(2) {
-                let lab = &lab;
-                scope.spawn(move || {
-                    for name in part {
-                        lab.vss(&["start", name]).ok();
-                    }
-                });
-            }
-        });
-        for sandbox in &all {
-            sandbox.stop();
-        }
-    }
 }

@@ -26,6 +26,7 @@ pub(super) fn run(args: &Args, machine: &Machine) -> Result<Status, Failure> {
         let hint = format!("virt-sandbox-service execute -i {} -- sh", args.name);
         return Err(Failure::new("connect needs a terminal").hint(hint));
     }
+    vss_manager::inside::prepare().map_err(failed)?;
     let code = vss_manager::inside::connect(&host, &args.name, &caller()).map_err(failed)?;
     Ok(Status::of_command(code))
 }

@@ -64,6 +64,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 pub(super) fn run(args: Args, machine: &Machine) -> Result<Status, Failure> {
     let host = machine.open().map_err(|f| f.status(Status::EXECUTE))?;
+    vss_manager::inside::prepare().map_err(failed)?;
     let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let tty = args.tty || on_terminal;
     let request = ExecuteRequest {

@@ -1,5 +1,5 @@
 //! Real starts on a real libvirtd, each test in a private world (`tests/lab/world`):
-//! `VSS_LAB=1 cargo test -p vss-libvirt --test lab`, as root.
+//! `cargo test -p vss-libvirt --test lab -- --ignored`, as root.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -65,6 +65,7 @@ fn start_many(prefix: &str, width: usize, start: Start) -> usize {
 }
 
 #[test]
+#[ignore = "of the lab tier: make check-lab"]
 fn starts_beside_each_other_do_not_race_by_themselves() {
     in_world(
         "race::starts_beside_each_other_do_not_race_by_themselves",
@@ -79,6 +80,7 @@ fn starts_beside_each_other_do_not_race_by_themselves() {
 
 /// The pair: a single attempt is hit, the repeated one never shows it.
 #[test]
+#[ignore = "of the lab tier: make check-lab"]
 fn a_cgroup_that_another_container_removes_costs_an_attempt_and_no_start() {
     in_world(
         "race::a_cgroup_that_another_container_removes_costs_an_attempt_and_no_start",

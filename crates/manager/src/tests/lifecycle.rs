@@ -55,6 +55,22 @@ fn a40_a_failed_start_tells_what_the_runner_said() {
 }
 
 #[test]
+fn a_start_beyond_what_the_kernel_allows_says_how_to_allow_more() {
+    let failed = |line: &str| Error::StartFailed {
+        name: name("web1"),
+        message: "the container ended before lab-many.service was active".to_owned(),
+        log: vec!["Welcome".to_owned(), line.to_owned()],
+    };
+    let full = failed("Failed to create control group inotify object: Too many open files");
+    let hint = full.hint().unwrap();
+    assert!(hint.contains("fs.inotify.max_user_instances"), "{hint}");
+    let other = failed("lab-many.service: Too many open files")
+        .hint()
+        .unwrap();
+    assert!(other.contains("status web1"), "{other}");
+}
+
+#[test]
 fn without_systemd_a_runner_is_spawned_and_its_failure_told() {
     let mut world = World::new();
     world.services = None;

@@ -31,6 +31,8 @@ pub(crate) enum Error {
     Start(StartError),
     #[error("the first process of {name} gave up: {said}")]
     GaveUp { name: SandboxName, said: String },
+    #[error("{} is a link, and nothing is mounted through one", .0.display())]
+    Link(PathBuf),
     #[error(transparent)]
     Enter(#[from] vss_enter::Error),
     #[error("can't ask the systemd inside {name}")]
@@ -65,6 +67,10 @@ impl Error {
             Self::Network(error) => error.hint(),
             Self::Start(error) => error.hint(),
             Self::RunAlready(name) => Some(format!("see `virt-sandbox-service status {name}`")),
+            Self::Link(path) => Some(format!(
+                "look at {}, and put back what belongs there",
+                path.display()
+            )),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, statfs};
 use vss_libvirt::{Hypervisor, Libvirt, Networks, RunningDomain, StartError};
+use vss_model::installed::NETWORK;
 use vss_model::{DomainSpec, Sanitized};
 use vss_runner::console::Console;
 use vss_runner::notify::Inbox;
@@ -15,10 +16,9 @@ use vss_runner::sys;
 use crate::attend::{self, Parts};
 use crate::ended::give_up;
 use crate::error::{Error, at, io};
+use crate::ground;
 use crate::sandbox::Sandbox;
 
-/// The project's own network, as it is shipped.
-const NETWORK: &str = "/usr/share/virt-sandbox/network.xml";
 const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
 
 /// `virt-sandbox-run start NAME`.
@@ -59,7 +59,9 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     if let Some(network) = &sandbox.config.network {
         libvirt.ensure(&network.network, Path::new(NETWORK))?;
     }
-    match create(sandbox, libvirt, &spec(sandbox)) {
+    let spec = spec(sandbox);
+    ground::check(sandbox.config.content.as_path(), &spec)?;
+    match create(sandbox, libvirt, &spec) {
         Ok(domain) => Ok((domain, false)),
         Err(error @ (StartError::Ended { .. } | StartError::Failed { .. })) => {
             Err(match inbox.any_status() {

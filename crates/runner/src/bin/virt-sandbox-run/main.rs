@@ -17,6 +17,7 @@ mod attend;
 mod cgroups;
 mod ended;
 mod error;
+mod ground;
 mod inside;
 mod launch;
 mod places;

@@ -1,0 +1,59 @@
+//! `docs/threats.md` and the tests of the repository say the same.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// What has to be survived today.
+const REQUIRED: [&str; 38] = [
+    "A01", "A02", "A03", "A04", "A06", "A07", "A08", "A09", "A10", "A12", "A14", "A15", "A16",
+    "A17", "A18", "A20", "A21", "A22", "A24", "A26", "A27", "A28", "A32", "A33", "A34", "A35",
+    "A39", "A40", "A41", "A42", "A43", "A47", "A48", "A49", "A50", "A51", "A52", "A56",
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The names of functions that begin with a number of the list.
+fn numbered(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            numbered(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let names = text.lines().filter_map(|line| {
+                let name = line.trim().strip_prefix("fn ")?.split('(').next()?;
+                let number = name.strip_prefix('a')?.split('_').next()?;
+                let is_number = number.len() == 2 && number.bytes().all(|b| b.is_ascii_digit());
+                is_number.then(|| name.to_owned())
+            });
+            found.extend(names);
+        }
+    }
+}
+
+#[test]
+fn the_table_names_the_tests_that_there_are() {
+    let mut there = BTreeSet::new();
+    numbered(&root().join("crates"), &mut there);
+    numbered(&root().join("tests"), &mut there);
+    let table = fs::read_to_string(root().join("docs/threats.md")).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|l| l.starts_with("| A")).collect();
+    let named: BTreeSet<String> = rows
+        .iter()
+        .flat_map(|row| row.rsplit(" | ").next().unwrap_or_default().split('`'))
+        .filter(|word| word.starts_with('a'))
+        .map(str::to_owned)
+        .collect();
+    let gone: Vec<_> = named.difference(&there).collect();
+    assert!(gone.is_empty(), "named and not there: {gone:?}");
+    let new: Vec<_> = there.difference(&named).collect();
+    assert!(new.is_empty(), "there and not named: {new:?}");
+    let lacking: Vec<_> = REQUIRED
+        .iter()
+        .filter(|n| !rows.iter().any(|row| row.starts_with(&format!("| {n} |"))))
+        .collect();
+    assert!(lacking.is_empty(), "without a row: {lacking:?}");
+}

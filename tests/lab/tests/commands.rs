@@ -1,0 +1,303 @@
+//! The commands as an administrator has them: on a terminal, with their options.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use vss_lab::Lab;
+use vss_lab::snapshot::Snapshot;
+
+const APACHE: [&str; 4] = ["-u", "apache2.service", "-N", "none"];
+
+#[test]
+fn connect_is_a_shell_whose_size_follows_and_that_ends_with_its_escape() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("con", &APACHE);
+    let (status, said) = lab.on_terminal(&["connect", "con"]).end();
+    assert_eq!(status, Some(125), "{said}");
+    assert!(said.contains("sandbox con is not running"), "{said}");
+    sandbox.start();
+    let mut shell = lab.on_terminal(&["connect", "con"]);
+    shell.type_in("stty size; tty; echo $HOME\n");
+    shell.until("24 80");
+    shell.until("/dev/pts/");
+    shell.resize(50, 132);
+    shell.type_in("stty size\n");
+    shell.until("50 132");
+    shell.type_in("hostname; id -u; echo is-$((40 + 2))\n");
+    let said = shell.until("is-42");
+    assert!(said.contains("con"), "{said}");
+    // control and the closing bracket
+    shell.type_in("\x1d");
+    let (status, said) = shell.end();
+    assert!(matches!(status, Some(0 | 129)), "{status:?}: {said}");
+    // The shell's own end is another way out, and its status comes along.
+    let mut shell = lab.on_terminal(&["shell", "con"]);
+    shell.type_in("exit 7\n");
+    assert_eq!(shell.end().0, Some(7));
+    // Without a terminal there is nothing to connect.
+    let text = lab.vss(&["connect", "con"]).failed(1);
+    assert!(
+        text.contains("terminal") && text.contains("execute -i con"),
+        "{text}"
+    );
+}
+
+#[test]
+fn execute_has_a_terminal_where_the_caller_has_one() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("exe-t", &APACHE);
+    sandbox.start();
+    let (status, said) = lab
+        .on_terminal(&["execute", "exe-t", "sh", "-c", "tty; exit 3"])
+        .end();
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.starts_with("/dev/pts/"), "{said}");
+    // Options of the command are the command's, with -- and without.
+    for args in [
+        &["execute", "exe-t", "ls", "-d", "/etc"][..],
+        &["exec", "exe-t", "--", "ls", "-d", "/etc"],
+    ] {
+        assert_eq!(lab.vss(args).ok(), "/etc\n");
+    }
+    assert_eq!(
+        lab.vss(&["execute", "exe-t", "tty"]).ended(1).stdout(),
+        "not a tty\n"
+    );
+    let asked = lab.vss(&["execute", "-t", "exe-t", "tty"]).ok();
+    assert!(asked.starts_with("/dev/pts/"), "{asked}");
+}
+
+#[test]
+fn options_of_create_do_what_they_say() {
+    let lab = Lab::enter();
+    for (file, text) in [("copied", "c"), ("shown", "s"), ("kept-out", "k")] {
+        fs::create_dir_all("/srv/lab-opt").expect("a directory");
+        fs::create_dir_all(format!("/srv/lab-opt/{file}")).expect("a directory");
+        fs::write(format!("/srv/lab-opt/{file}/f"), text).expect("a file");
+    }
+    let mut options = APACHE.to_vec();
+    options.extend(["-l", "s0:c5,c9", "-p", "/srv/lab-place", "--now"]);
+    options.extend([
+        "--copy",
+        "/srv/lab-opt/copied",
+        "--share",
+        "/srv/lab-opt/shown",
+    ]);
+    options.extend(["--mask", "/etc/apache2/sites-available"]);
+    let sandbox = lab.create("opt", &options);
+    // --now
+    let status = sandbox.status();
+    assert_eq!(status["state"], "running", "{status}");
+    // -l
+    let label = status["label"].as_str().unwrap_or_default();
+    assert!(label.ends_with(":s0:c5,c9"), "{label}");
+    // -p, which is root's alone, and which no other verb has to be told
+    assert_eq!(status["content"], "/srv/lab-place/opt");
+    let place = fs::metadata("/srv/lab-place").expect("the place");
+    assert_eq!(place.mode() & 0o7777, 0o700);
+    // --copy is the container's own, --share is the host's
+    fs::write("/srv/lab-opt/copied/f", "changed").expect("a change");
+    fs::write("/srv/lab-opt/shown/f", "changed").expect("a change");
+    assert_eq!(sandbox.execute(&["cat", "/srv/lab-opt/copied/f"]).ok(), "c");
+    assert_eq!(
+        sandbox.execute(&["cat", "/srv/lab-opt/shown/f"]).ok(),
+        "changed"
+    );
+    assert_ne!(
+        sandbox.execute(&["touch", "/srv/lab-opt/shown/f"]).code(),
+        Some(0)
+    );
+    let others = [
+        "sh",
+        "-c",
+        "! test -e /srv/lab-opt/kept-out && ! ls /etc/apache2/sites-available/*",
+    ];
+    sandbox.execute(&others).ok();
+    // Why, in both forms.
+    let made = lab.vss(&["explain", "opt", "/srv/lab-opt/copied"]).ok();
+    let planned = [
+        "explain",
+        "-u",
+        "apache2",
+        "--copy",
+        "/srv/lab-opt/copied",
+        "/srv/lab-opt/copied",
+    ];
+    let planned = lab.vss(&planned).ok();
+    for text in [&made, &planned] {
+        assert!(
+            text.contains("is private") && text.contains("--copy"),
+            "{text}"
+        );
+    }
+    // All that is known.
+    let all = lab.vss(&["inspect", "opt"]).json();
+    assert_eq!(all[0]["config"]["content"], "/srv/lab-place/opt", "{all}");
+    assert!(
+        all[0]["domain_xml"]
+            .as_str()
+            .is_some_and(|x| x.contains("<domain")),
+        "{all}"
+    );
+    drop(sandbox);
+    assert!(!fs::exists("/srv/lab-place/opt").expect("looked at"));
+}
+
+#[test]
+fn enable_without_systemd_is_refused_before_anything_is_made() {
+    let lab = Lab::enter();
+    let before = Snapshot::settled(&lab);
+    let mut args = vec!["create", "--enable", "--confinement", "reduced"];
+    args.extend(APACHE);
+    args.push("boot");
+    let ran = lab.vss(&args);
+    assert_ne!(ran.code(), Some(0));
+    let text = ran.stderr();
+    assert!(text.contains("systemd does not run"), "{text}");
+    assert!(text.contains("hint: leave --enable away"), "{text}");
+    before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
+}
+
+/// A copy that takes longer than half a second is shown on a terminal, and only there.
+#[test]
+fn a_long_copy_shows_how_far_it_is_on_a_terminal_only() {
+    let lab = Lab::enter();
+    for directory in 0..40 {
+        let path = format!("/srv/lab-many/{directory}");
+        fs::create_dir_all(&path).expect("a directory");
+        for file in 0..1000 {
+            fs::write(format!("{path}/{file}"), "some text").expect("a file");
+        }
+    }
+    let mut args = vec![
+        "create",
+        "--confinement",
+        "reduced",
+        "--copy",
+        "/srv/lab-many",
+    ];
+    args.extend(APACHE);
+    let _one = lab.expect("bar-t");
+    let (status, said) = lab.on_terminal(&[&args[..], &["bar-t"]].concat()).end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("copying "), "{said}");
+    let _two = lab.expect("bar-p");
+    let ran = lab.vss(&[&args[..], &["bar-p"]].concat()).ended(0);
+    assert!(!ran.stderr().contains("copying "), "{}", ran.stderr());
+    let _three = lab.expect("bar-q");
+    let (status, said) = lab
+        .on_terminal(&[&args[..], &["-q", "bar-q"]].concat())
+        .end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!said.contains("copying "), "{said}");
+    fs::read_dir("/srv/lab-many").expect("still there");
+}
+
+#[test]
+fn delete_asks_on_a_terminal() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("ask", &APACHE);
+    let before = Snapshot::exact(&lab);
+    // no, anything else, nothing, and the end of the input
+    for answer in ["n\n", "what\n", "\n", "\x04"] {
+        let mut delete = lab.on_terminal(&["delete", "ask"]);
+        let shown = delete.until("[y/N] ");
+        for what in [
+            "/var/lib/libvirt/filesystems/ask",
+            "ask.sandbox",
+            "apache2@ask.service",
+        ] {
+            assert!(shown.contains(what), "{what} is not in {shown}");
+        }
+        delete.type_in(answer);
+        let (status, said) = delete.end();
+        assert_eq!(status, Some(1), "{answer:?}: {said}");
+        assert!(said.contains("nothing was removed"), "{answer:?}: {said}");
+    }
+    before.assert_same(&Snapshot::exact(&lab), "something was changed");
+    let mut delete = lab.on_terminal(&["delete", "--keep-content", "ask"]);
+    delete.until("[y/N] ");
+    delete.type_in("yes\n");
+    let (status, said) = delete.end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("Kept /var/lib/libvirt/filesystems/ask"),
+        "{said}"
+    );
+    // What was kept is in nobody's way but that of the same name.
+    let mut again = vec!["create", "--confinement", "reduced"];
+    again.extend(APACHE);
+    again.push("ask");
+    let text = lab.vss(&again).failed(1);
+    assert!(text.contains("/var/lib/libvirt/filesystems/ask"), "{text}");
+    lab.run("rm", &["-r", "/var/lib/libvirt/filesystems/ask"])
+        .ok();
+}
+
+#[test]
+fn a_list_is_for_people_and_for_programs() {
+    let lab = Lab::enter();
+    let _one = lab.create("li-1", &APACHE);
+    let two = lab.create("li-2", &APACHE);
+    two.start();
+    let json = lab.vss(&["list", "--format", "json"]).json();
+    assert_eq!(
+        (&json[0]["name"], &json[0]["state"]),
+        (&"li-1".into(), &"stopped".into())
+    );
+    assert_eq!(
+        (&json[1]["name"], &json[1]["state"]),
+        (&"li-2".into(), &"running".into())
+    );
+    assert_eq!(lab.vss(&["list", "-q"]).ok(), "li-1\nli-2\n");
+    let table = lab.vss(&["ls"]).ok();
+    let heading: Vec<_> = table
+        .lines()
+        .take(1)
+        .flat_map(str::split_whitespace)
+        .collect();
+    assert_eq!(
+        heading,
+        ["NAME", "UNIT", "STATE", "CONFINED", "ADDRESS", "SINCE"]
+    );
+    let bare = lab.vss(&["list", "--no-legend"]).ok();
+    assert_eq!(table.lines().skip(1).count(), bare.lines().count());
+    assert!(bare.starts_with("li-1 "), "{bare}");
+    // Colours on a terminal, unless they are not wanted.
+    let (_, coloured) = lab.on_terminal(&["list"]).end();
+    assert!(coloured.contains("\x1b["), "{coloured:?}");
+    let plain = lab.on_terminal_with(&["list"], |c| {
+        c.env("NO_COLOR", "1");
+    });
+    assert!(!plain.end().1.contains('\x1b'));
+    assert!(!table.contains('\x1b'));
+    // One that fails does not keep the others, for each verb, and what failed comes last.
+    for verb in ["stop", "restart", "start"] {
+        let ran = lab.vss(&[verb, "li-2", "no-such", "li-1"]).ended(1);
+        assert!(
+            ran.stdout().contains("li-1") && ran.stdout().contains("li-2"),
+            "{verb}"
+        );
+        let last = "virt-sandbox-service: 1 of 3 failed: no-such\n";
+        assert!(ran.stderr().ends_with(last), "{verb}: {}", ran.stderr());
+        let quiet = lab.vss(&[verb, "-q", "li-1", "li-2"]).ended(0);
+        assert_eq!(quiet.stdout(), "", "{verb}");
+    }
+}
+
+#[test]
+fn the_host_unit_is_what_systemd_wants() {
+    let lab = Lab::enter();
+    let _sandbox = lab.create("ana", &APACHE);
+    let unit = "/etc/systemd/system/apache2@ana.service";
+    let ran = lab.run("systemd-analyze", &["verify", "--man=no", unit]);
+    // The host's own units may have theirs.
+    let said = ran.stderr();
+    assert!(ran.code() == Some(0) && !said.contains("ana"), "{said}");
+    // The pair: it does find fault with a unit that has one.
+    let text = fs::read_to_string(unit).expect("the unit");
+    let faulty = "/run/lab-faulty.service";
+    fs::write(faulty, text.replace("Type=notify", "Type=nonsense")).expect("a unit");
+    let ran = lab.run("systemd-analyze", &["verify", "--man=no", faulty]);
+    assert!(ran.stderr().contains("nonsense"), "{}", ran.stderr());
+}
