@@ -35,10 +35,16 @@ struct Shown {
     unit: String,
     active: String,
     has_job: bool,
+    /// Neither run nor skipped for a condition: what it requires failed.
+    left_out: bool,
     result: String,
     code: String,
     status: String,
 }
+
+/// The result of a unit that systemd did not start, as what it requires failed: the result that
+/// its job had. The unit itself knows of nothing.
+const DEPENDENCY: &str = "dependency";
 
 #[derive(Debug, PartialEq)]
 enum Verdict {
@@ -80,7 +86,7 @@ fn decide(shown: &[Shown], monitor: Option<&End>) -> Verdict {
     for unit in shown {
         let at_rest = !unit.has_job && matches!(unit.active.as_str(), "failed" | "inactive");
         let end = unit.end(monitor);
-        if at_rest && unit.active == "failed" {
+        if at_rest && (unit.active == "failed" || unit.left_out) {
             return Verdict::End(end);
         }
         if !at_rest {
@@ -96,6 +102,12 @@ impl Shown {
     /// What systemd told about the unit that started this is better than what it still knows.
     fn end(&self, monitor: Option<&End>) -> End {
         match monitor {
+            _ if self.left_out => End {
+                unit: self.unit.clone(),
+                result: DEPENDENCY.to_owned(),
+                code: String::new(),
+                status: String::new(),
+            },
             Some(end) if end.unit == self.unit => end.clone(),
             _ => End {
                 unit: self.unit.clone(),
@@ -118,6 +130,7 @@ fn parse_shown(units: &[String], text: &str) -> Vec<Shown> {
                 unit: unit.clone(),
                 ..Shown::default()
             };
+            let (mut has_run, mut tested) = (true, true);
             for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
                 let value = value.to_owned();
                 match key {
@@ -125,12 +138,15 @@ fn parse_shown(units: &[String], text: &str) -> Vec<Shown> {
                     "Id" => shown.unit = value,
                     "ActiveState" => shown.active = value,
                     "Job" => shown.has_job = !matches!(value.as_str(), "" | "0"),
+                    "InactiveExitTimestampMonotonic" => has_run = value != "0",
+                    "ConditionTimestampMonotonic" => tested = value != "0",
                     "Result" => shown.result = value,
                     "ExecMainCode" => shown.code = code_word(&value).to_owned(),
                     "ExecMainStatus" => shown.status = value,
                     _ => {}
                 }
             }
+            shown.left_out = !has_run && !tested;
             shown
         })
         .collect()
@@ -149,7 +165,7 @@ fn code_word(number: &str) -> &'static str {
 fn show(units: &[String]) -> Result<Vec<Shown>, Failure> {
     let mut args = vec![
         "show",
-        "--property=Id,ActiveState,Job,Result,ExecMainCode,ExecMainStatus",
+        "--property=Id,ActiveState,Job,Result,ExecMainCode,ExecMainStatus,InactiveExitTimestampMonotonic,ConditionTimestampMonotonic",
         "--",
     ];
     args.extend(units.iter().map(String::as_str));
@@ -240,6 +256,7 @@ mod tests {
             unit: unit.to_owned(),
             active: active.to_owned(),
             has_job,
+            left_out: false,
             result: "exit-code".to_owned(),
             code: "exited".to_owned(),
             status: "3".to_owned(),
@@ -280,6 +297,25 @@ mod tests {
             shown("b.service", "active", false),
         ];
         assert_eq!(decide(&beside, Some(&monitor)), Verdict::Leave);
+    }
+
+    #[test]
+    fn a_unit_that_its_requirement_kept_from_starting_has_not_ended_well() {
+        let units = ["a.service".to_owned()];
+        let text = "Result=success\nExecMainCode=0\nExecMainStatus=0\nId=a.service\n\
+            ActiveState=inactive\nJob=\nInactiveExitTimestampMonotonic=0\n\
+            ConditionTimestampMonotonic=0\n";
+        let monitor = end("success", "", "");
+        let verdict = decide(&parse_shown(&units, text), Some(&monitor));
+        assert_eq!(verdict, Verdict::End(end("dependency", "", "")));
+        assert_eq!(exit_status(&end("dependency", "", "")), 1);
+        // one that a condition kept from starting is no failure of another's
+        let skipped = text.replace(
+            "ConditionTimestampMonotonic=0",
+            "ConditionTimestampMonotonic=7",
+        );
+        let verdict = decide(&parse_shown(&units, &skipped), Some(&monitor));
+        assert_eq!(verdict, Verdict::End(monitor));
     }
 
     #[test]

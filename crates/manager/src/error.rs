@@ -260,6 +260,7 @@ fn kind_of_plan(error: &vss_plan::PlanError) -> Kind {
             Kind::Usage
         }
         PlanError::UnknownUnit { .. }
+        | PlanError::GeneratedUnit { .. }
         | PlanError::UnknownNetwork(_)
         | PlanError::NoSuchPath { .. } => Kind::NotFound,
         PlanError::HostUnitTaken { .. } | PlanError::LiveData { .. } | PlanError::Label(_) => {

@@ -3,8 +3,11 @@
 //! `reduced` has no CAP_SYS_ADMIN, so no mount namespace can be made inside. systemd leaves out
 //! the hardening that depends on one, except where a unit would then see other files than it is
 //! meant to: there it fails with 226/NAMESPACE. Such a setting is set aside by a drop-in, with a
-//! warning, where the unit can do without: the container has nothing to be hidden from it.
+//! warning, where the unit can do without: the container has nothing to be hidden from it. So are
+//! capabilities and real-time priorities that nothing inside can have, as systemd takes them for a
+//! failure.
 
+use vss_model::confinement::capability::{Capability, capabilities};
 use vss_model::{Confinement, UnitName};
 
 use crate::facts::UnitFacts;
@@ -20,13 +23,19 @@ const SET_ASIDE: [(&str, &str, &str); 5] = [
 ];
 const NOT_BOUND: &str = "the paths are not there under their other names";
 /// Settings without which the unit would be another.
-const FATAL: [&str; 5] = [
+const FATAL: [&str; 6] = [
+    "NetworkNamespacePath",
     "RootDirectory",
     "RootImage",
     "MountImages",
     "ExtensionImages",
     "ExtensionDirectories",
 ];
+/// The devices of every container.
+const DEVICES: [&str; 9] = [
+    "null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts",
+];
+const AMBIENT: &str = "AmbientCapabilities";
 /// What `DynamicUser=` implies and needs no mounts (systemd.exec(5)).
 const OF_DYNAMIC_USER: [(&str, &str); 4] = [
     ("DynamicUser", "no"),
@@ -43,6 +52,21 @@ pub(crate) struct Adaptation {
     /// A user to be made in place of a dynamic one.
     pub(crate) user: Option<String>,
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// The devices that a unit names and no container has.
+pub(crate) fn absent_devices(unit: &UnitFacts) -> Vec<Warning> {
+    let mut out = Adaptation::default();
+    for value in unit.values("DeviceAllow") {
+        let device = value.split_whitespace().next().unwrap_or_default();
+        let name = device.strip_prefix("/dev/").unwrap_or_default();
+        let first = name.split('/').next().unwrap_or_default();
+        if !name.is_empty() && !DEVICES.contains(&first) {
+            let effect = "the device is not in the container";
+            out.warn(&unit.name, "DeviceAllow", device, effect);
+        }
+    }
+    out.warnings
 }
 
 /// What has to be changed of a unit, under `reduced`; nothing under `none`.
@@ -62,6 +86,8 @@ pub(crate) fn adapt(unit: &UnitFacts, confinement: Confinement) -> Adaptation {
             );
         }
     }
+    out.capabilities(unit, confinement);
+    out.priorities(unit);
     for key in FATAL {
         if let Some(value) = unit.last(key) {
             let effect = "it fails with 226/NAMESPACE under reduced, which has no CAP_SYS_ADMIN";
@@ -93,6 +119,40 @@ fn is_off(value: &str) -> bool {
 }
 
 impl Adaptation {
+    /// Leaves of the ambient capabilities those that are to be had: of the others systemd says
+    /// 218/CAPABILITIES.
+    fn capabilities(&mut self, unit: &UnitFacts, confinement: Confinement) {
+        let kept = capabilities(confinement);
+        let is_had = |name: &&str| Capability::from_name(name).is_none_or(|c| kept & c.bit() != 0);
+        let words = || unit.values(AMBIENT).flat_map(str::split_whitespace);
+        // "all but these" is what systemd itself makes of the bounding set
+        if words().any(|w| w.starts_with('~')) || words().all(|w| is_had(&w)) {
+            return;
+        }
+        let had: Vec<&str> = words().filter(is_had).collect();
+        self.service.push((AMBIENT.to_owned(), String::new()));
+        if !had.is_empty() {
+            self.service.push((AMBIENT.to_owned(), had.join(" ")));
+        }
+        let lost: Vec<&str> = words().filter(|w| !is_had(w)).collect();
+        let effect = "set aside under reduced: no process of the container can have it";
+        self.warn(&unit.name, AMBIENT, &lost.join(" "), effect);
+    }
+
+    /// Sets priorities aside that need CAP_SYS_NICE: 214/SETSCHEDULER and 211/IOPRIO.
+    fn priorities(&mut self, unit: &UnitFacts) {
+        for (key, real_time, value) in [
+            ("CPUSchedulingPolicy", ["fifo", "rr"], "other"),
+            ("IOSchedulingClass", ["realtime", "1"], "best-effort"),
+        ] {
+            if let Some(found) = unit.last(key).filter(|v| real_time.contains(v)) {
+                self.service.push((key.to_owned(), value.to_owned()));
+                let effect = "set aside under reduced: real-time priority is the host's to give";
+                self.warn(&unit.name, key, found, effect);
+            }
+        }
+    }
+
     fn warn(&mut self, unit: &UnitName, key: &str, value: &str, effect: &str) {
         self.warnings.push(Warning::Confined {
             unit: unit.clone(),
@@ -169,5 +229,28 @@ mod tests {
         );
         assert_eq!(adapted.warnings.len(), 3);
         assert_eq!(adapt(&service, Confinement::None), Adaptation::default());
+    }
+
+    #[test]
+    fn what_no_process_inside_can_have_is_set_aside() {
+        let service = unit(&[
+            ("AmbientCapabilities", "CAP_NET_RAW CAP_SYS_NICE"),
+            ("AmbientCapabilities", "CAP_SYS_TIME"),
+            ("CPUSchedulingPolicy", "fifo"),
+            ("IOSchedulingClass", "idle"),
+        ]);
+        let adapted = adapt(&service, Confinement::Reduced);
+        let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            adapted.service,
+            [
+                set("AmbientCapabilities", ""),
+                set("AmbientCapabilities", "CAP_NET_RAW"),
+                set("CPUSchedulingPolicy", "other"),
+            ]
+        );
+        assert_eq!(adapted.warnings.len(), 2);
+        let content = unit(&[("AmbientCapabilities", "CAP_NET_RAW CAP_CHOWN")]);
+        assert_eq!(adapt(&content, Confinement::Reduced), Adaptation::default());
     }
 }

@@ -50,6 +50,7 @@ impl Scope<'_, '_> {
     }
 
     fn follow_from(&self, draft: &mut Draft, path: &AbsPath, scope: CopyScope, named: &mut Named) {
+        let mut enabled = BTreeSet::new();
         if scope == CopyScope::Tree {
             for (link, target) in self
                 .ask
@@ -60,6 +61,7 @@ impl Scope<'_, '_> {
                 if let Some(target) =
                     resolve_escaped(link, target).and_then(|t| self.ask.resolve(&t))
                 {
+                    enabled.insert(target.clone());
                     let cause = Cause::Link { from: link.clone() };
                     self.take_linked(draft, &target, &cause);
                     named.entry(target).or_insert(cause);
@@ -67,7 +69,11 @@ impl Scope<'_, '_> {
             }
         }
         for mention in self.ask.mentions(path).unwrap_or_default() {
-            if self.rules.is_upkeep(&mention.file) {
+            let in_force =
+                |file: &AbsPath| *file == *path || file.ancestors().any(|f| enabled.contains(&f));
+            if self.rules.is_upkeep(&mention.file)
+                || self.rules.is_choice(&mention.file) && !in_force(&mention.file)
+            {
                 continue;
             }
             for target in &mention.paths {

@@ -168,7 +168,7 @@ impl std::fmt::Display for Warning {
             Self::OwnSecret { path, named_by } => {
                 write!(
                     f,
-                    "{path} holds a secret and is copied, as {named_by} names it"
+                    "{path} holds a secret, and is copied as the service's own: {named_by}"
                 )
             }
             Self::DenyOverridden { path, why } => {
@@ -210,6 +210,16 @@ pub enum PlanError {
         unit: UnitName,
         /// Units with similar names.
         suggestions: Vec<UnitName>,
+    },
+    /// A generator of the host made the unit at boot: no package has it.
+    #[error(
+        "the unit {unit} was made by a generator of this host at boot, and no file of it would be in a container; make one to be copied: `cp {file} /etc/systemd/system/`"
+    )]
+    GeneratedUnit {
+        /// The unit.
+        unit: UnitName,
+        /// What the generator made.
+        file: AbsPath,
     },
     /// The unit is masked on the host.
     #[error(

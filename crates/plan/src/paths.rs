@@ -299,6 +299,10 @@ impl Scope<'_, '_> {
                 }
             }
         }
+        let instances = self.instance_names(&names);
+        for base in ["/etc", "/etc/default", "/etc/sysconfig"] {
+            self.of_instance(draft, base, &instances);
+        }
         let users = self.service_users(accounts);
         for base in ["/var/lib", "/var/spool", "/var/log", "/var/cache"] {
             let Ok(base) = base.parse::<AbsPath>() else {
@@ -311,7 +315,7 @@ impl Scope<'_, '_> {
                 if entry.kind != EntryKind::Directory || draft.in_tree(&path) {
                     continue;
                 }
-                if names.contains(&entry.name) {
+                if names.contains(&entry.name) || instances.contains(&entry.name) {
                     self.unlisted_path(draft, &path, &entry.name);
                 } else if let Some(PathFacts::Directory { uid, .. }) = self.ask.path(&path)
                     && let Some(cause) = users.get(uid)
@@ -358,6 +362,41 @@ impl Scope<'_, '_> {
         }
         names.retain(|n| n.len() >= 2 && !matches!(n.as_str(), "root" | "nobody" | "systemd"));
         names
+    }
+
+    /// What the instances that were asked for may be called: `/etc/apache2-two`,
+    /// `/etc/default/dnsmasq.two`, `/var/lib/mysql-two`.
+    fn instance_names(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let members = self.units.members.values().filter(|m| m.requested);
+        members
+            .filter_map(|m| m.facts.name.instance())
+            .filter(|instance| !instance.is_empty() && !instance.contains('/'))
+            .flat_map(|instance| {
+                let join = move |name| ['-', '@', '.'].map(|c| format!("{name}{c}{instance}"));
+                names.iter().flat_map(join)
+            })
+            .collect()
+    }
+
+    /// What a directory of configuration holds that is named after an instance.
+    fn of_instance(&self, draft: &mut Draft, base: &str, instances: &BTreeSet<String>) {
+        let Ok(base) = base.parse::<AbsPath>() else {
+            return;
+        };
+        if instances.is_empty() {
+            return;
+        }
+        for entry in self.ask.list(&base).flatten().unwrap_or_default() {
+            let stem = [".conf", ".cfg", ".d"]
+                .iter()
+                .find_map(|tail| entry.name.strip_suffix(tail))
+                .unwrap_or(&entry.name);
+            if instances.contains(stem)
+                && let Ok(path) = base.join(&entry.name)
+            {
+                self.unlisted_path(draft, &path, stem);
+            }
+        }
     }
 
     fn listed_by_seed(&self, path: &AbsPath) -> bool {

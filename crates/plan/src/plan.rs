@@ -107,8 +107,11 @@ fn compute(
     let (mut root, skipped) = draft.finish();
     review::measure(&scope, &mut root, &mut warnings);
     review::live_data(&scope, &request, &root, &mut warnings)?;
-    review::conditions(&scope, &root, &mut warnings);
-    review::missing(&scope, &mut warnings);
+    let confinement = config
+        .as_ref()
+        .map_or(Confinement::Reduced, |c| c.confinement);
+    review::conditions(&scope, &root, confinement, &mut warnings);
+    review::missing(&scope, &root, &mut warnings);
     let Some(mut config) = config else {
         return Ok(None);
     };
@@ -249,6 +252,7 @@ fn draft(
         }
         adapted.insert(member.facts.name.clone(), adaptation.service);
         warnings.extend(adaptation.warnings);
+        warnings.extend(adapt::absent_devices(member.facts));
     }
     scope.accounts(&mut draft, &inside);
     let setup = Setup {

@@ -1,6 +1,7 @@
 //! What an administrator has to know of a plan before it is carried out: refusals and warnings.
 
-use vss_model::{AbsPath, CopyScope, Disposition, UnitName};
+use vss_model::confinement::capability::{Capability, capabilities};
+use vss_model::{AbsPath, Confinement, CopyScope, Disposition, UnitName};
 
 use crate::ask::Ask;
 use crate::facts::{NamedPath, PathFacts, PathKind};
@@ -11,6 +12,8 @@ use crate::root_plan::{Fate, RootPlan};
 
 /// From how many bytes on a copy is worth a warning.
 const LARGE: u64 = 1 << 30;
+/// As many links as the kernel follows (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 /// Whether the host unit's name is free, and what would apply to it.
 ///
 /// # Errors
@@ -136,7 +139,12 @@ pub(crate) fn live_data(
 }
 
 /// Conditions and assertions that can be seen to fail inside.
-pub(crate) fn conditions(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
+pub(crate) fn conditions(
+    scope: &Scope<'_, '_>,
+    root: &RootPlan,
+    confinement: Confinement,
+    warnings: &mut Vec<Warning>,
+) {
     for member in scope.units.members.values() {
         for (unit, by, directive) in &scope.units.absent {
             if *by == member.facts.name {
@@ -164,12 +172,23 @@ pub(crate) fn conditions(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut 
                 });
             }
         }
-        for value in member.facts.values("ConditionVirtualization") {
-            if !runs_in_container(value) {
-                warnings.push(Warning::Condition {
-                    unit: member.facts.name.clone(),
-                    condition: format!("ConditionVirtualization={value}"),
-                });
+        for (key, holds) in [
+            (
+                "Virtualization",
+                runs_in_container as fn(&str, Confinement) -> bool,
+            ),
+            ("Capability", may_have),
+        ] {
+            for kind in ["Condition", "Assert"] {
+                let directive = format!("{kind}{key}");
+                for value in member.facts.values(&directive) {
+                    if !holds(value, confinement) {
+                        warnings.push(Warning::Condition {
+                            unit: member.facts.name.clone(),
+                            condition: format!("{directive}={value}"),
+                        });
+                    }
+                }
             }
         }
     }
@@ -177,7 +196,7 @@ pub(crate) fn conditions(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut 
 
 /// Whether `ConditionVirtualization=` holds in an LXC container; one of several alternatives (`|`)
 /// is given the benefit of the doubt.
-fn runs_in_container(value: &str) -> bool {
+fn runs_in_container(value: &str, _: Confinement) -> bool {
     let (wanted, value) = match value.strip_prefix('!') {
         Some(rest) => (false, rest.trim()),
         None => (true, value.trim()),
@@ -187,6 +206,18 @@ fn runs_in_container(value: &str) -> bool {
         "yes" | "true" | "1" | "on" | "container" | "lxc-libvirt"
     );
     value.starts_with('|') || holds == wanted
+}
+
+/// Whether `ConditionCapability=` holds, of a capability that the confinement keeps or takes.
+fn may_have(value: &str, confinement: Confinement) -> bool {
+    let (wanted, name) = match value.strip_prefix('!') {
+        Some(rest) => (false, rest.trim()),
+        None => (true, value.trim()),
+    };
+    match Capability::from_name(name) {
+        Some(capability) => (capabilities(confinement) & capability.bit() != 0) == wanted,
+        None => true,
+    }
 }
 
 /// Whether a path will be there inside; `None` where nobody can tell.
@@ -212,20 +243,51 @@ fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bo
     }
 }
 
-/// Configuration that units name and that the host doesn't have: such a unit fails at its start.
-pub(crate) fn missing(scope: &Scope<'_, '_>, warnings: &mut Vec<Warning>) {
+/// Configuration that units name and that the host doesn't have, and programs that lead out of the
+/// container (the interpreter of a virtual environment): such a unit fails at its start.
+pub(crate) fn missing(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
     for member in scope.units.members.values() {
-        for named in &member.facts.paths {
-            let read = matches!(named.kind, PathKind::Exec | PathKind::File) && !named.optional;
-            if read
-                && region(&named.path) == Region::Config
-                && matches!(scope.ask.path(&named.path), Some(PathFacts::Missing))
-            {
-                warnings.push(Warning::MissingPath {
-                    path: named.path.clone(),
-                    named_by: format!("{}= of {}", named.directive, member.facts.name),
-                });
+        for named in member.facts.paths.iter().filter(|n| !n.optional) {
+            let is_program = named.kind == PathKind::Exec && !is_shared(&named.path);
+            let is_config = matches!(named.kind, PathKind::Exec | PathKind::File)
+                && region(&named.path) == Region::Config;
+            let path = match is_program {
+                true => led_to(scope, &named.path),
+                false => Some(named.path.clone()),
+            };
+            let Some(path) = path.filter(|_| is_program || is_config) else {
+                continue;
+            };
+            let absent = matches!(scope.ask.path(&path), Some(PathFacts::Missing))
+                || is_program && is_there(scope, root, &path) == Some(false);
+            if absent {
+                let mut named_by = format!("{}= of {}", named.directive, member.facts.name);
+                if path != named.path {
+                    named_by = format!("{named_by}, which leads there from {}", named.path);
+                }
+                warnings.push(Warning::MissingPath { path, named_by });
             }
         }
     }
+}
+
+fn is_shared(path: &AbsPath) -> bool {
+    ["/usr", "/bin", "/sbin", "/lib", "/lib64"]
+        .iter()
+        .any(|base| path.as_path().starts_with(base))
+}
+
+/// The file that a path is, links followed; `None` where it isn't known yet, or is shared.
+fn led_to(scope: &Scope<'_, '_>, path: &AbsPath) -> Option<AbsPath> {
+    let mut path = scope.ask.resolve(path)?;
+    for _ in 0..MAX_LINKS {
+        if is_shared(&path) {
+            return None;
+        }
+        match scope.ask.link_target(&path)? {
+            Some(target) => path = scope.ask.resolve(&target)?,
+            None => return Some(path),
+        }
+    }
+    None
 }

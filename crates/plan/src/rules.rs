@@ -85,6 +85,8 @@ pub(crate) struct BaseSet {
     pub(crate) packages: Vec<String>,
     /// Paths of packages that are for the host's upkeep, and of no use inside.
     pub(crate) upkeep: Vec<String>,
+    /// Configuration that counts where a link leads to it.
+    pub(crate) choices: Vec<String>,
 }
 
 /// An entry of the deny list.
@@ -296,6 +298,13 @@ impl Rules {
     pub(crate) fn is_upkeep(&self, path: &AbsPath) -> bool {
         let text = path.as_path().to_string_lossy();
         self.base_set.upkeep.iter().any(|p| glob::matches(p, &text))
+    }
+
+    /// Whether a file is in force only where a link leads to it.
+    pub(crate) fn is_choice(&self, path: &AbsPath) -> bool {
+        let text = path.as_path().to_string_lossy();
+        let choices = &self.base_set.choices;
+        choices.iter().any(|p| glob::matches(p, &text))
     }
 
     /// What a log or cache directory is, if the path is one or lies in one.

@@ -38,6 +38,9 @@ const GENERATORS: [Place; 2] = [
     },
 ];
 
+/// What makes units of init scripts; it runs inside for a service that has no other unit.
+const OF_SCRIPTS: &str = "systemd-sysv-generator";
+
 /// What the snippets of the service say.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
@@ -88,6 +91,7 @@ impl Scope<'_, '_> {
             return Vec::new();
         };
         let mut own = Vec::new();
+        let has_script = self.units.members.values().any(|m| m.facts.is_of_script());
         let replaced = self.ask.list(&private).flatten().unwrap_or_default();
         for entry in self.ask.list(&shipped).flatten().unwrap_or_default() {
             let (Ok(file), Ok(override_)) = (shipped.join(&entry.name), private.join(&entry.name))
@@ -99,7 +103,8 @@ impl Scope<'_, '_> {
                 .inside
                 .snippets
                 .iter()
-                .any(|s| glob::matches(s, &entry.name));
+                .any(|s| glob::matches(s, &entry.name))
+                || has_script && entry.name == OF_SCRIPTS;
             if self.packages.lists(&file) {
                 let is_replaced = replaced.iter().any(|r| r.name == entry.name);
                 if is_replaced {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vss_model::{Cause, PackageName, UnitName};
 
 use crate::ask::Ask;
-use crate::facts::UnitFacts;
+use crate::facts::{PathFacts, UnitFacts};
 use crate::outcome::PlanError;
 
 /// Directives whose units have to run too.
@@ -62,6 +62,11 @@ impl UnitFacts {
             .flat_map(str::split_whitespace)
             .filter_map(|name| name.parse().ok())
             .collect()
+    }
+
+    /// Whether it is made of an init script, by systemd's generator, which then has to run inside.
+    pub(crate) fn is_of_script(&self) -> bool {
+        self.found.as_path().starts_with("/etc/init.d") && self.last("SourcePath").is_some()
     }
 
     /// Whether it speaks on the system bus.
@@ -231,8 +236,17 @@ fn check_kind(name: &UnitName) -> Result<(), PlanError> {
     })
 }
 
-/// The error on a unit that isn't there, with up to three names that are near.
+/// The error on a unit that isn't there: that a generator of the host made it, or up to three names
+/// that are near.
 fn unknown(ask: &Ask<'_>, unit: &UnitName) -> PlanError {
+    for kind in ["generator.early", "generator", "generator.late"] {
+        if let Ok(file) = format!("/run/systemd/{kind}/{unit}").parse()
+            && !matches!(ask.path(&file), None | Some(PathFacts::Missing))
+        {
+            let unit = unit.clone();
+            return PlanError::GeneratedUnit { unit, file };
+        }
+    }
     let wanted = unit.as_str();
     let mut near: Vec<(usize, &UnitName)> = ask
         .unit_names()

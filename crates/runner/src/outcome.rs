@@ -35,6 +35,8 @@ pub struct UnitView {
     pub condition_met: bool,
     /// Those that were not.
     pub failed_conditions: Vec<String>,
+    /// Whether it ever was anything but inactive.
+    pub has_run: bool,
     /// Whether a job waits or runs for it.
     pub job_pending: bool,
 }
@@ -119,6 +121,11 @@ fn of_unit(unit: &UnitView) -> Start {
             unit: name,
             conditions: unit.failed_conditions.clone(),
         }),
+        // systemd doesn't start what requires a unit that failed.
+        InnerState::Inactive if !unit.has_run => Start::Failed(Trouble::Ended(Report {
+            result: "dependency".to_owned(),
+            ..unit.report()
+        })),
         // It ran and ended well: what a oneshot does.
         InnerState::Inactive => Start::Up,
         InnerState::Activating | InnerState::Deactivating | InnerState::Unknown => Start::Wait,
@@ -192,6 +199,9 @@ impl fmt::Display for Report {
         let status = Sanitized::text(&self.status);
         if self.is_success() {
             return write!(f, "{unit} ended");
+        }
+        if self.result == "dependency" {
+            return write!(f, "{unit} was not started: a unit that it requires failed");
         }
         write!(f, "{unit} failed: {result}")?;
         match self.code.as_str() {

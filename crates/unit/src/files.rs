@@ -87,6 +87,27 @@ impl Files {
         }
     }
 
+    /// Whether there is something where a path leads, links followed.
+    pub(crate) fn leads_somewhere(&self, path: &AbsPath) -> Result<bool> {
+        match self.link(path)? {
+            None => Ok(true),
+            Some(_) => {
+                let end = self.resolve(path)?;
+                Ok(end.as_path() == Path::new("/dev/null") || self.exists(&end)?)
+            }
+        }
+    }
+
+    /// Whether a path leads to a regular file that can be executed.
+    pub(crate) fn is_program(&self, path: &AbsPath) -> Result<bool> {
+        use std::os::unix::fs::PermissionsExt;
+        match self.real(&self.resolve(path)?).symlink_metadata() {
+            Ok(metadata) => Ok(metadata.is_file() && metadata.permissions().mode() & 0o111 != 0),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(Self::fail(path, error)),
+        }
+    }
+
     /// The content of a regular file; `None` where there is none, or what is there is none.
     pub(crate) fn read(&self, path: &AbsPath) -> Result<Option<Vec<u8>>> {
         let real = self.real(&self.resolve(path)?);

@@ -4,7 +4,8 @@
 //! than the host's, and the host may run none:
 //!
 //! 1. [`load`] finds a unit by systemd's own rules: search path, templates, aliases, masks,
-//!    drop-ins. [`names`] lists what there is, for suggestions.
+//!    drop-ins; of an init script, the unit that systemd makes of it. [`names`] lists what there is,
+//!    for suggestions.
 //! 2. [`text`] takes each file apart without loss; [`Settings`] applies them in order, with the
 //!    resets that an empty value makes. [`expand`] replaces specifiers.
 //! 3. [`paths_named`] and [`dependencies`] say what the unit names; [`Service`] has the rest as
@@ -26,6 +27,7 @@ pub mod service;
 mod settings;
 mod specifier;
 mod systemd;
+mod sysv;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;

@@ -130,11 +130,13 @@ pub struct UnitStatus {
     pub status_text: String,
     /// Since when it is in this state.
     pub since: Option<SystemTime>,
-    /// Whether the conditions were met when it was last to be started. True before.
+    /// Whether the conditions and assertions were met when it was last to be started. True before.
     pub condition_met: bool,
-    /// The conditions that were not met, as they would stand in the file:
+    /// The conditions and assertions that were not met, as they would stand in the file:
     /// `ConditionPathExists=!/etc/x`.
     pub failed_conditions: Vec<String>,
+    /// Whether it ever was anything but inactive.
+    pub has_run: bool,
     /// Whether a job is waiting or running for it.
     pub job_pending: bool,
     /// The main process, in the manager's process namespace; 0 where there is none.

@@ -57,8 +57,7 @@ impl Properties {
             .get("Job")?
             .unwrap_or_else(|| (0, OwnedObjectPath::default()));
         let drop_ins: Vec<String> = self.get("DropInPaths")?.unwrap_or_default();
-        // 0 says that no condition was tested yet, which is no failure.
-        let tested: u64 = self.get("ConditionTimestamp")?.unwrap_or(0);
+        let left_inactive: u64 = self.get("InactiveExitTimestamp")?.unwrap_or(0);
         Ok(UnitStatus {
             load: bounded(&self.need::<String>("LoadState")?),
             active: InnerState::from_word(&self.need::<String>("ActiveState")?),
@@ -68,8 +67,10 @@ impl Properties {
             exec_main_code: own.get("ExecMainCode")?.unwrap_or(0),
             status_text: own.text("StatusText")?,
             since: self.get("StateChangeTimestamp")?.and_then(moment),
-            condition_met: tested == 0 || self.get("ConditionResult")?.unwrap_or(true),
-            failed_conditions: self.failed_conditions()?,
+            condition_met: self.held("ConditionTimestamp", "ConditionResult")?
+                && self.held("AssertTimestamp", "AssertResult")?,
+            failed_conditions: [self.failed("Conditions")?, self.failed("Asserts")?].concat(),
+            has_run: left_inactive != 0,
             job_pending: job != 0,
             main_pid: own.get("MainPID")?.unwrap_or(0),
             drop_ins: drop_ins.iter().take(MAX_LIST).map(|p| bounded(p)).collect(),
@@ -77,8 +78,15 @@ impl Properties {
         })
     }
 
-    fn failed_conditions(&self) -> ManagerResult<Vec<String>> {
-        let all: Vec<Condition> = self.get("Conditions")?.unwrap_or_default();
+    /// Whether conditions or assertions held when they were last tested. Never tested, which the
+    /// time 0 says, is no failure.
+    fn held(&self, tested: &'static str, result: &'static str) -> ManagerResult<bool> {
+        let tested: u64 = self.get(tested)?.unwrap_or(0);
+        Ok(tested == 0 || self.get(result)?.unwrap_or(true))
+    }
+
+    fn failed(&self, list: &'static str) -> ManagerResult<Vec<String>> {
+        let all: Vec<Condition> = self.get(list)?.unwrap_or_default();
         Ok(all
             .into_iter()
             .filter(|(.., outcome)| *outcome < 0)

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::files::{Files, join};
 use crate::settings::Settings;
 use crate::specifier::SpecifierContext;
+use crate::sysv::{self, Header};
 use crate::text;
 
 /// Where units are searched, the strongest first. What generators made for the running host is
@@ -32,7 +33,8 @@ pub struct LoadedUnit {
     /// The other names that it has by links in the search path, sorted; the one that was asked
     /// for among them, where it is such a one.
     pub aliases: Vec<UnitName>,
-    /// Its file. Of a masked unit, what masks it.
+    /// Its file. Of a masked unit, what masks it. Of one that has no file, the init script that
+    /// systemd-sysv-generator(8) makes it of; the text of that in `files` is then the unit's.
     pub fragment: AbsPath,
     /// Whether it can't be started: its file is empty or a link to `/dev/null`.
     pub masked: bool,
@@ -95,7 +97,7 @@ pub fn drop_ins(root: &Path, name: &UnitName) -> Result<Vec<AbsPath>> {
     Finder::new(root)?.drop_ins(name, &[])
 }
 
-/// The names of all units and templates on disk, aliases included, sorted.
+/// The names of all units and templates on disk, aliases and init scripts included, sorted.
 ///
 /// # Errors
 /// Where a directory can't be read.
@@ -103,13 +105,17 @@ pub fn names(root: &Path) -> Result<Vec<UnitName>> {
     let finder = Finder::new(root)?;
     let mut out = BTreeSet::new();
     for directory in &finder.directories {
-        out.extend(
-            finder
-                .files
-                .list(directory)?
-                .iter()
-                .filter_map(|f| unit_of(f)),
-        );
+        for file in finder.files.list(directory)? {
+            // a link that leads nowhere is left behind by a package that is gone
+            if let Some(unit) = unit_of(&file)
+                && finder.files.leads_somewhere(&join(directory, &file)?)?
+            {
+                out.insert(unit);
+            }
+        }
+    }
+    for script in finder.scripts()? {
+        out.extend(unit_of(&format!("{}.service", sysv::unit_stem(&script))));
     }
     Ok(out.into_iter().collect())
 }
@@ -131,6 +137,8 @@ struct Found {
     name: UnitName,
     fragment: AbsPath,
     masked: bool,
+    /// What the unit of an init script says.
+    generated: Option<String>,
 }
 
 impl Finder {
@@ -151,8 +159,12 @@ impl Finder {
     }
 
     fn load(&self, asked: &UnitName) -> Result<Option<LoadedUnit>> {
-        let Some(found) = self.find(asked)? else {
-            return Ok(None);
+        let found = match self.find(asked)? {
+            Some(found) => found,
+            None => match self.find_script(asked)? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
         };
         let aliases = self.aliases(asked, &found.name)?;
         let mut unit = LoadedUnit {
@@ -175,9 +187,14 @@ impl Finder {
             .chain(&unit.drop_ins)
             .cloned()
             .collect();
+        let mut generated = found.generated;
         for path in all {
-            let Some(bytes) = self.files.read(&path)? else {
-                continue;
+            let bytes = match generated.take() {
+                Some(text) => text.into_bytes(),
+                None => match self.files.read(&path)? {
+                    Some(bytes) => bytes,
+                    None => continue,
+                },
             };
             let parsed = text::parse(&bytes);
             unit.settings.apply(&path, &parsed);
@@ -202,6 +219,7 @@ impl Finder {
                     name,
                     fragment: path.clone(),
                     masked,
+                    generated: None,
                 }))
             };
             let Some(target) = self.files.link(&path)? else {
@@ -230,6 +248,7 @@ impl Finder {
                         name,
                         fragment: end,
                         masked: bytes.is_empty(),
+                        generated: None,
                     }));
                 }
             }
@@ -237,6 +256,79 @@ impl Finder {
         Err(crate::Error::TooManyLinks {
             path: join(&AbsPath::root(), asked.as_str())?,
         })
+    }
+
+    /// The init scripts that units are made of.
+    fn scripts(&self) -> Result<Vec<String>> {
+        let (Ok(directory), Ok(generator)) = (
+            sysv::SCRIPTS.parse::<AbsPath>(),
+            sysv::GENERATOR.parse::<AbsPath>(),
+        ) else {
+            return Ok(Vec::new());
+        };
+        if !self.files.exists(&generator)? {
+            return Ok(Vec::new());
+        }
+        let mut scripts = self.files.list(&directory)?;
+        let mut error = None;
+        scripts.retain(|name| {
+            if sysv::is_left_over(name) {
+                return false;
+            }
+            join(&directory, name)
+                .and_then(|path| self.files.is_program(&path))
+                .unwrap_or_else(|e| {
+                    error.get_or_insert(e);
+                    false
+                })
+        });
+        error.map_or(Ok(scripts), Err)
+    }
+
+    /// The init script of this name, or one that says it provides it.
+    fn find_script(&self, asked: &UnitName) -> Result<Option<Found>> {
+        if asked.suffix() != "service" || asked.instance().is_some() || asked.is_template() {
+            return Ok(None);
+        }
+        let scripts = self.scripts()?;
+        let named = scripts
+            .iter()
+            .find(|s| sysv::unit_stem(s) == asked.prefix());
+        if let Some(script) = named {
+            return self.script(script, asked);
+        }
+        for script in &scripts {
+            let Ok(name) = format!("{}.service", sysv::unit_stem(script)).parse::<UnitName>()
+            else {
+                continue;
+            };
+            if self.first(&name)?.is_none()
+                && let Some(found) = self.script(script, asked)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The unit of a script, if it is or provides what was asked for.
+    fn script(&self, script: &str, asked: &UnitName) -> Result<Option<Found>> {
+        let stem = sysv::unit_stem(script);
+        let fragment = join(&AbsPath::root(), Path::new(sysv::SCRIPTS).join(script))?;
+        let (Ok(name), Some(bytes)) = (
+            format!("{stem}.service").parse::<UnitName>(),
+            self.files.read(&fragment)?,
+        ) else {
+            return Ok(None);
+        };
+        let header = Header::of(&bytes);
+        let provides = header.provides.iter().any(|p| p == asked.prefix());
+        Ok((name == *asked || provides).then(|| Found {
+            generated: Some(header.unit(stem, &fragment.to_string())),
+            name,
+            fragment,
+            masked: false,
+        }))
     }
 
     /// The strongest file of this name, or of its template.

@@ -35,6 +35,7 @@ pub fn inactive_unit() -> UnitStatus {
         since: None,
         condition_met: true,
         failed_conditions: Vec::new(),
+        has_run: true,
         job_pending: false,
         main_pid: 0,
         drop_ins: Vec::new(),

@@ -158,6 +158,22 @@ impl MockUnit {
         false
     }
     #[zbus(property)]
+    fn assert_timestamp(&self) -> u64 {
+        1_000_000
+    }
+    #[zbus(property)]
+    fn assert_result(&self) -> bool {
+        false
+    }
+    #[zbus(property)]
+    fn asserts(&self) -> Vec<(String, bool, bool, String, i32)> {
+        vec![("AssertPathExists".into(), false, false, "/etc/y".into(), -1)]
+    }
+    #[zbus(property)]
+    fn inactive_exit_timestamp(&self) -> u64 {
+        1_000_000
+    }
+    #[zbus(property)]
     fn job(&self) -> (u32, OwnedObjectPath) {
         (9, path("/org/freedesktop/systemd1/job/9"))
     }
@@ -280,9 +296,14 @@ fn a_status_has_conditions_as_they_stand_in_the_file() {
     assert_eq!(status.sub.len(), 4096, "texts are cut");
     assert_eq!(
         status.failed_conditions,
-        ["ConditionPathExists=!/etc/x", "ConditionHost=|web"]
+        [
+            "ConditionPathExists=!/etc/x",
+            "ConditionHost=|web",
+            "AssertPathExists=/etc/y"
+        ]
     );
     assert!(!status.condition_met && status.job_pending && status.exists());
+    assert!(status.has_run);
     assert_eq!((status.exec_main_code, status.exec_main_status), (1, 3));
     assert_eq!((status.result.as_str(), status.main_pid), ("exit-code", 42));
     assert_eq!(status.status_text, "ready");

@@ -414,3 +414,71 @@ fn services_are_typed() {
     assert_eq!(service.service_type(), ServiceType::Oneshot);
     assert_eq!(service.timeout_stop(), seconds(10));
 }
+
+const GENERATOR: &str = "usr/lib/systemd/system-generators/systemd-sysv-generator";
+
+fn script(root: &TempDir, name: &str, text: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = format!("etc/init.d/{name}");
+    put(root.path(), &path, text);
+    fs::set_permissions(root.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn an_init_script_is_a_unit_where_there_is_no_other() {
+    let root = host(&[
+        (GENERATOR, ""),
+        (
+            &format!("{LIB}/native.service"),
+            "[Service]\nExecStart=/bin/native\n",
+        ),
+        (
+            &format!("{ETC}/old.service.d/more.conf"),
+            "[Service]\nNice=1\n",
+        ),
+    ]);
+    script(
+        &root,
+        "old",
+        "#! /bin/sh\n### BEGIN INIT INFO\n# Provides: old elder\n### END INIT INFO\n",
+        0o755,
+    );
+    script(&root, "native", "# Provides: native\n", 0o755);
+    script(&root, "half.dpkg-new", "# Provides: half\n", 0o755);
+    script(&root, "README", "Provides: readme\n", 0o644);
+    put(
+        root.path(),
+        &format!("{ETC}/gone.service"),
+        "-> /usr/lib/systemd/system/x.service",
+    );
+    let old = get(&root, "old.service");
+    assert_eq!(old.fragment.to_string(), "/etc/init.d/old");
+    assert_eq!(
+        old.settings.last("Service", "ExecStart"),
+        Some("/etc/init.d/old start")
+    );
+    assert_eq!(old.settings.last("Service", "Nice"), Some("1"));
+    let elder = get(&root, "elder.service");
+    assert_eq!(
+        (elder.name.as_str(), shown(&elder.aliases)),
+        ("old.service", vec!["elder.service".to_owned()])
+    );
+    assert_eq!(
+        get(&root, "native.service").fragment.to_string(),
+        "/usr/lib/systemd/system/native.service"
+    );
+    for absent in [
+        "README.service",
+        "old.socket",
+        "old@x.service",
+        "readme.service",
+    ] {
+        assert_eq!(load(root.path(), &unit(absent)).unwrap(), None, "{absent}");
+    }
+    assert_eq!(
+        shown(&names(root.path()).unwrap()),
+        ["native.service", "old.service"]
+    );
+    fs::remove_file(root.path().join(GENERATOR)).unwrap();
+    assert_eq!(load(root.path(), &unit("old.service")).unwrap(), None);
+}

@@ -68,3 +68,46 @@ fn a_packaged_database_server_is_understood() {
         "{paths:?}"
     );
 }
+
+/// What a real systemd makes of this machine's init scripts is what is told of them, but for the
+/// ordering by their links in `/etc/rc?.d`, which no container has.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the generator is a program")]
+fn a_unit_of_an_init_script_is_what_the_generator_makes() {
+    let generator = "/usr/lib/systemd/system-generators/systemd-sysv-generator";
+    if !Path::new(generator).exists() {
+        eprintln!("SKIPPED: this machine has no {generator}");
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let ran = std::process::Command::new(generator)
+        .args([out.path(), out.path(), out.path()])
+        .env("SYSTEMD_LOG_LEVEL", "err")
+        .status()
+        .unwrap();
+    assert!(ran.success());
+    let mut scripts = 0;
+    for entry in out.path().read_dir().unwrap() {
+        let entry = entry.unwrap();
+        let is_unit = entry.file_type().unwrap().is_file();
+        if !is_unit {
+            continue;
+        }
+        let name = entry.file_name().into_string().unwrap();
+        let unit = load(Path::new("/"), &name.parse().unwrap()).unwrap();
+        let unit = unit.unwrap_or_else(|| panic!("{name} was not found"));
+        let settings = |text: &text::UnitText| -> Vec<String> {
+            text.assignments()
+                .filter(|a| !matches!(a.key, "Before" | "Documentation"))
+                .map(|a| format!("{} {}={}", a.section, a.key, a.value))
+                .collect()
+        };
+        let mut expected = settings(&text::parse(&std::fs::read(entry.path()).unwrap()));
+        let mut found = settings(&text::parse(unit.files[0].1.as_bytes()));
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{name}");
+        scripts += 1;
+    }
+    eprintln!("{scripts} init scripts");
+}

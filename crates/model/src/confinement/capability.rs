@@ -99,6 +99,16 @@ impl Capability {
         ]
     };
 
+    /// The capability of a name as in capabilities(7), however it is spelled.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
+        let wanted = plain(name);
+        Self::ALL
+            .into_iter()
+            .find(|c| format!("cap{}", plain(&format!("{c:?}"))) == wanted)
+    }
+
     /// Its bit in a capability set.
     #[must_use]
     pub const fn bit(self) -> u64 {
@@ -192,6 +202,20 @@ mod tests {
             assert_eq!(capability as usize, number);
         }
         assert_eq!(capabilities(Confinement::None), (1 << 41) - 1);
+    }
+
+    #[test]
+    fn names_are_known_as_systemd_spells_them() {
+        assert_eq!(
+            Capability::from_name("CAP_SYS_TIME"),
+            Some(Capability::SysTime)
+        );
+        assert_eq!(
+            Capability::from_name("cap_dac_read_search"),
+            Some(Capability::DacReadSearch)
+        );
+        assert_eq!(Capability::from_name("CAP_"), None);
+        assert_eq!(Capability::from_name("~CAP_CHOWN"), None);
     }
 
     #[test]

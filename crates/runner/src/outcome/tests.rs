@@ -10,6 +10,7 @@ fn unit(active: InnerState) -> UnitView {
         status: 0,
         condition_met: true,
         failed_conditions: vec![],
+        has_run: true,
         job_pending: false,
     }
 }
@@ -65,6 +66,21 @@ fn a_condition_that_is_not_met_is_named() {
     assert_eq!(
         trouble.to_string(),
         "a.service was not started: a condition is not met: ConditionPathExists=!/etc/x\\x1b[2J"
+    );
+}
+
+#[test]
+fn a_unit_that_never_ran_is_not_one_that_ended_well() {
+    let ended = unit(InnerState::Inactive);
+    assert_eq!(start(std::slice::from_ref(&ended)), Start::Up);
+    let mut left_out = ended;
+    left_out.has_run = false;
+    let Start::Failed(trouble) = start(&[left_out]) else {
+        panic!("not failed");
+    };
+    assert_eq!(
+        trouble.to_string(),
+        "a.service was not started: a unit that it requires failed"
     );
 }
 

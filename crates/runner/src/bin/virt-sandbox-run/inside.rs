@@ -51,6 +51,7 @@ fn view(systemd: &Systemd, unit: &UnitName) -> Result<UnitView, ManagerError> {
         status: status.exec_main_status,
         condition_met: status.condition_met,
         failed_conditions: status.failed_conditions,
+        has_run: status.has_run,
         job_pending: status.job_pending,
     })
 }

@@ -1,0 +1,17 @@
+//! The rules of the general plan, each on a host made for it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail: only its own functions are known as tests to clippy"
+)]
+
+mod packages;
+mod paths;
+mod requests;
+mod secrets;
+mod units;
+mod world;
+
+/// The file of the service that every host has.
+const WEB: &str = "/usr/lib/systemd/system/web.service";

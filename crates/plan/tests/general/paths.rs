@@ -1,0 +1,200 @@
+//! Which files and directories are the service's.
+
+use vss_model::Cause;
+use vss_plan::Fate;
+
+use crate::WEB;
+use crate::world::{World, causes, fate, path, request};
+
+#[test]
+fn a_directory_of_the_closure_alone_is_taken_whole() {
+    let mut world = World::new();
+    world.package(
+        "web",
+        "web",
+        &[],
+        &[
+            WEB,
+            "/etc/web/",
+            "/etc/web/web.conf",
+            "/etc/shared/",
+            "/etc/shared/web",
+        ],
+    );
+    world.package(
+        "other",
+        "other",
+        &[],
+        &["/etc/shared/", "/etc/shared/other"],
+    );
+    world.file("/etc/web/enabled/made-by-a-script", "");
+    world.file("/etc/shared/nobodys", "");
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+    assert_eq!(
+        plan.root
+            .explain(&path("/etc/web/enabled/made-by-a-script"))
+            .fate,
+        Fate::Private
+    );
+    assert_eq!(fate(&plan, "/etc/shared"), "copy node");
+    assert_eq!(fate(&plan, "/etc/shared/web"), "copy node");
+    for absent in ["/etc/shared/other", "/etc/shared/nobodys"] {
+        assert_eq!(
+            plan.root.explain(&path(absent)).fate,
+            Fate::Absent,
+            "{absent}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_named_after_the_service_is_its_own_whoever_puts_files_there() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);
+    world.package(
+        "stranger",
+        "stranger",
+        &[],
+        &["/etc/web/conf/stranger.conf"],
+    );
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+    assert!(!plan.packages.iter().any(|(p, _)| p.as_str() == "stranger"));
+}
+
+#[test]
+fn links_and_paths_in_configuration_are_followed() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);
+    world.file(
+        "/etc/web/web.conf",
+        "cert /etc/certs/web.pem\n# no /etc/comment\nroot /srv/site\nlog /var/log/web/x.log\n",
+    );
+    world.link("/etc/web/my.cnf", "/etc/elsewhere/my.cnf");
+    world.file("/etc/elsewhere/my.cnf", "include /etc/further.d/*.cnf\n");
+    world.file("/etc/certs/web.pem", "");
+    world.file("/etc/comment", "");
+    world.file("/etc/further.d/a.cnf", "");
+    world.file("/srv/site/index.html", "");
+    world.directory("/var/log/web", 33);
+    let plan = world.plan(&request()).unwrap();
+    for (at, expected) in [
+        ("/etc/certs/web.pem", "copy node"),
+        ("/etc/elsewhere/my.cnf", "copy node"),
+        ("/etc/further.d", "copy tree"),
+        ("/srv/site", "copy tree"),
+        ("/var/log/web", "copy node"),
+        ("/etc/comment", ""),
+    ] {
+        assert_eq!(fate(&plan, at), expected, "{at}");
+    }
+    assert!(plan.config.writable.contains(&path("/srv/site")));
+    let chain = plan.root.explain(&path("/etc/further.d/a.cnf")).chain;
+    let named: Vec<String> = chain.iter().map(|(p, c)| format!("{p}: {c}")).collect();
+    assert!(
+        named
+            .iter()
+            .any(|c| c.contains("named in /etc/elsewhere/my.cnf")),
+        "{named:?}"
+    );
+    assert!(
+        named
+            .iter()
+            .any(|c| c.contains("/etc/web/my.cnf links to it")),
+        "{named:?}"
+    );
+    assert!(named.iter().any(|c| c.contains("package web")), "{named:?}");
+}
+
+#[test]
+fn data_comes_with_copy_and_logs_and_caches_never() {
+    let mut world = World::new();
+    world.package(
+        "web",
+        "web",
+        &[],
+        &[WEB, "/var/lib/web/", "/var/log/web/", "/var/cache/web/"],
+    );
+    for file in [
+        "/var/lib/web/data",
+        "/var/log/web/a/log",
+        "/var/cache/web/b/cached",
+    ] {
+        world.file(file, "x");
+    }
+    let with = world.plan(&request()).unwrap();
+    assert_eq!(fate(&with, "/var/lib/web"), "copy tree");
+    assert_eq!(fate(&with, "/var/log/web/a"), "copy node");
+    let mut request = request();
+    request.copy_data = false;
+    let without = world.plan(&request).unwrap();
+    assert_eq!(fate(&without, "/var/lib/web"), "copy node");
+    for plan in [&with, &without] {
+        for left in ["/var/log/web/a/log", "/var/cache/web/b/cached"] {
+            assert_eq!(plan.root.explain(&path(left)).fate, Fate::Absent, "{left}");
+        }
+    }
+    assert_eq!(
+        without.root.explain(&path("/var/lib/web/data")).fate,
+        Fate::Absent
+    );
+    assert!(causes(&without, "/var/lib/web").contains(&Cause::NoCopy));
+}
+
+#[test]
+fn what_no_package_lists_is_found_by_the_services_name_and_user() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB]);
+    world.unit(
+        "web.service",
+        &[("ExecStart", "/usr/sbin/web"), ("User", "web")],
+    );
+    world.file("/etc/default/web", "");
+    world.directory("/var/lib/anything", 33);
+    world.directory("/var/lib/else", 0);
+    world.package("other", "other", &[], &["/var/lib/owned/"]);
+    world.directory("/var/lib/owned", 33);
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/default/web"), "copy node");
+    assert_eq!(fate(&plan, "/var/lib/anything"), "copy tree");
+    assert_eq!(fate(&plan, "/var/lib/else"), "");
+    assert_eq!(fate(&plan, "/var/lib/owned"), "");
+}
+
+#[test]
+fn a33_a_listed_path_below_a_link_is_where_the_link_leads() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB]);
+    world.link("/etc/old", "/etc/new");
+    world.file("/etc/new/web.conf", "");
+    world.package(
+        "web",
+        "web",
+        &[],
+        &[WEB, "/var/run/web.pid", "/etc/old/web.conf"],
+    );
+    world.remove("/etc/old/web.conf");
+    world.link("/etc/old", "/etc/new");
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/new/web.conf"), "copy node");
+    assert_eq!(fate(&plan, "/etc/old/web.conf"), "");
+    assert_eq!(fate(&plan, "/var/run/web.pid"), "");
+}
+
+#[test]
+fn a32_what_is_listed_and_not_there_is_skipped_and_never_made() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/gone.conf"]);
+    world.remove("/etc/gone.conf");
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(
+        plan.root.explain(&path("/etc/gone.conf")).fate,
+        Fate::Absent
+    );
+    assert!(
+        plan.skipped
+            .iter()
+            .any(|s| s.path == path("/etc/gone.conf"))
+    );
+}
