@@ -24,7 +24,7 @@ help:
 	@echo 'make install    DESTDIR= PREFIX=/usr; the binaries look for each other in /usr'
 
 setup:
-	tests/setup build lab services
+	tests/setup build lab services rpm
 
 build:
 	$(CARGO) build --locked --release --workspace --exclude vss-lab
@@ -35,7 +35,7 @@ demo:
 	tests/demo
 
 check:
-	tests/setup build lab services
+	tests/setup build lab services rpm
 	tests/check format lint licences unit lab
 
 check-fast:
