@@ -254,6 +254,140 @@ fn lossy(text: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    enum Value<'a> {
+        Texts(&'a [&'a str]),
+        Numbers(&'a [u32]),
+        Bytes(&'a [u8]),
+    }
+
+    /// A header with these values besides a name, a version and a release.
+    fn header(values: &[(u32, Value<'_>)]) -> Vec<u8> {
+        let (mut index, mut data) = (Vec::new(), Vec::new());
+        let base = [(1000, ["p"]), (1001, ["1"]), (1002, ["2"])];
+        let base = base.iter().map(|(tag, text)| (*tag, Value::Texts(text)));
+        let mut add = |tag: u32, value: &Value<'_>| {
+            let offset = data.len();
+            let (kind, count) = match value {
+                Value::Texts(texts) => {
+                    texts
+                        .iter()
+                        .for_each(|t| data.extend([t.as_bytes(), b"\0"].concat()));
+                    (8_u32, texts.len())
+                }
+                Value::Numbers(numbers) => {
+                    numbers.iter().for_each(|n| data.extend(n.to_be_bytes()));
+                    (4, numbers.len())
+                }
+                Value::Bytes(bytes) => {
+                    data.extend(*bytes);
+                    (1, bytes.len())
+                }
+            };
+            for number in [
+                tag,
+                kind,
+                offset.try_into().unwrap(),
+                count.try_into().unwrap(),
+            ] {
+                index.extend(number.to_be_bytes());
+            }
+        };
+        base.for_each(|(tag, value)| add(tag, &value));
+        values.iter().for_each(|(tag, value)| add(*tag, value));
+        let sizes = [index.len() / 16, data.len()].map(|n| u32::try_from(n).unwrap().to_be_bytes());
+        [sizes.concat(), index, data].concat()
+    }
+
+    fn files(states: &[u8], indexes: &[u32]) -> Vec<u8> {
+        header(&[
+            (tag::BASENAMES, Value::Texts(&["a", "b", "c"])),
+            (tag::DIRNAMES, Value::Texts(&["/etc/", "/var/"])),
+            (tag::DIRINDEXES, Value::Numbers(indexes)),
+            (tag::FILEFLAGS, Value::Numbers(&[CONFIG, 0, GHOST])),
+            (tag::FILESTATES, Value::Bytes(states)),
+        ])
+    }
+
+    #[test]
+    fn files_that_are_another_packages_or_left_out_are_not_its_own() {
+        let shown = |blob: &[u8]| -> Vec<String> {
+            let (_, files) = Record::read(blob).unwrap();
+            let path = |f: &File<'_>| lossy(&[f.directory, f.name].concat());
+            files.iter().map(path).collect()
+        };
+        let indexes = [0, 0, 1];
+        assert_eq!(
+            shown(&files(&[0, 0, 0], &indexes)),
+            ["/etc/a", "/etc/b", "/var/c"]
+        );
+        for state in 1..=4 {
+            assert_eq!(
+                shown(&files(&[0, state, 0], &indexes)),
+                ["/etc/a", "/var/c"]
+            );
+        }
+    }
+
+    #[test]
+    fn a35_files_without_their_fellows_are_refused() {
+        assert_eq!(
+            Record::read(&files(&[0, 0], &[0, 0, 1])).unwrap_err(),
+            HeaderError::Uneven {
+                tag: tag::FILESTATES,
+                found: 2,
+                expected: 3
+            }
+        );
+        assert_eq!(
+            Record::read(&files(&[0, 0, 0], &[0, 2, 1])).unwrap_err(),
+            HeaderError::Directory {
+                file: 1,
+                directory: 2,
+                directories: 2
+            }
+        );
+        // also of a file that is not there
+        assert!(Record::read(&files(&[0, 2, 0], &[0, 2, 1])).is_err());
+    }
+
+    #[test]
+    fn requirements_of_old_that_need_not_be_met_are_recommendations() {
+        let blob = header(&[
+            (1049, Value::Texts(&["a", "b", "rpmlib(X)", "(c or", "(d)"])),
+            (
+                1048,
+                Value::Numbers(&[0, MISSING_OK, RPMLIB, 0, MISSING_OK]),
+            ),
+            (1050, Value::Texts(&["", "", "", "", ""])),
+        ]);
+        let (record, _) = Record::read(&blob).unwrap();
+        let shown: Vec<(RelationKind, &str)> = record
+            .relations
+            .iter()
+            .map(|(kind, dependency)| match dependency {
+                Dependency::One(one) => (*kind, one.name.as_str()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (RelationKind::Depends, "a"),
+                (RelationKind::Recommends, "b"),
+                (RelationKind::Recommends, "d")
+            ]
+        );
+        assert_eq!(record.left_out.len(), 1);
+        assert!(
+            record.left_out[0].contains("\"(c or\""),
+            "{:?}",
+            record.left_out
+        );
+        // such a package provides itself
+        assert_eq!(record.provides.len(), 1);
+        assert_eq!(record.version, "1-2");
+    }
+
     #[test]
     fn sources_lose_version_and_release() {
         for (file, name) in [
