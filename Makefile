@@ -25,7 +25,7 @@ help:
 	@echo 'make install    DESTDIR= PREFIX=/usr; the same PREFIX as for make build'
 
 setup:
-	tests/setup build lab services
+	tests/setup build lab services rpm
 
 build:
 	@case $(PREFIX) in /usr | /usr/*) ;; \
@@ -39,7 +39,7 @@ demo:
 	tests/demo
 
 check:
-	tests/setup build lab services
+	tests/setup build lab services rpm
 	tests/check format lint licences unit lab
 
 check-fast:
