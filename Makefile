@@ -12,7 +12,7 @@ libdir = $(DESTDIR)$(PREFIX)/lib
 release = target/release
 rules = $(wildcard rules.d/*.toml)
 
-.PHONY: help setup build demo check check-fast check-lab check-long bench install uninstall clean
+.PHONY: help setup build demo check check-fast check-lab check-long check-vm check-vm-smoke bench install uninstall clean
 
 help:
 	@echo 'make setup      install the Debian packages that the build and the tests need'
@@ -21,11 +21,13 @@ help:
 	@echo 'make check      every tier of tests; make check-fast: those without a real libvirt'
 	@echo 'make check-lab  the lab tier alone; LAB="TEST ARGS" are for cargo test'
 	@echo 'make check-long a fault of every kind at every call of create and delete; 20 x 50 starts'
+	@echo 'make check-vm   the cases on a real host under QEMU; VM="--on HOST CASE" are for tests/vm/run'
+	@echo 'make check-vm-smoke  the few of them that show the main job'
 	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn; ROUNDS=7'
 	@echo 'make install    DESTDIR= PREFIX=/usr; the same PREFIX as for make build'
 
 setup:
-	tests/setup build lab services
+	tests/setup build lab services rpm
 
 build:
 	@case $(PREFIX) in /usr | /usr/*) ;; \
@@ -39,7 +41,7 @@ demo:
 	tests/demo
 
 check:
-	tests/setup build lab services
+	tests/setup build lab services rpm
 	tests/check format lint licences unit lab
 
 check-fast:
@@ -50,6 +52,14 @@ check-lab:
 
 check-long:
 	VSS_CRASH=all VSS_ROUNDS=20 LAB="--test crash --test starts" tests/check lab
+
+check-vm:
+	tests/setup build vm
+	tests/check vm
+
+check-vm-smoke:
+	tests/setup build vm
+	tests/check smoke
 
 bench:
 	tests/setup build lab apache bench

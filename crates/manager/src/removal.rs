@@ -5,7 +5,8 @@
 //! gone systemd would resolve `foo@web1` to the package's own template and run the service on the
 //! host; the config goes last, because it is what the next command finds the sandbox by.
 
-use vss_model::{AbsPath, SandboxConfig, SandboxName, UnitName, Uuid};
+use vss_model::{AbsPath, InnerState, SandboxConfig, SandboxName, UnitName, Uuid};
+use vss_unit::ServiceManager;
 
 use crate::content::{self, Content, Ownership};
 use crate::enablement;
@@ -137,8 +138,20 @@ fn remove_unit(host: &Host, identity: &Identity) -> Result<()> {
     match host.services()? {
         // also where a crash came between the removal and the reload
         Some(services) if was_there || !services.status(unit)?.fragment.is_empty() => {
-            Ok(services.reload()?)
+            services.reload()?;
+            forget_failure(services, unit)
         }
+        _ => Ok(()),
+    }
+}
+
+/// systemd keeps a unit that failed, and lists it, also when its file is gone.
+fn forget_failure(services: &dyn ServiceManager, unit: &UnitName) -> Result<()> {
+    if services.status(unit)?.active != InnerState::Failed {
+        return Ok(());
+    }
+    match services.reset_failed(unit) {
+        Err(error) if !error.is_no_such_unit() => Err(error.into()),
         _ => Ok(()),
     }
 }

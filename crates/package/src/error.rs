@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use vss_model::Sanitized;
 
+use crate::rpm::HeaderError;
+
 /// The result of a question to a database.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -19,16 +21,75 @@ pub enum Error {
         /// The files that would be one.
         looked_for: Vec<PathBuf>,
     },
-    /// The host has an rpm database.
+    /// The host's rpm database is of a format that rpm itself has given up or only some keep.
     #[error(
-        "{} is an rpm database ({backend}), and this version reads dpkg's only; rpm is not supported yet",
+        "{} is an rpm database of the format {backend}, and only sqlite is read: \"rpmdb --rebuilddb --define '_db_backend sqlite'\" converts it",
         Shown(path)
     )]
-    RpmNotYet {
+    OldRpm {
         /// The database file.
         path: PathBuf,
-        /// Its format: `sqlite`, `ndb`, `bdb`.
+        /// Its format: `ndb`, `bdb`.
         backend: &'static str,
+    },
+    /// The database has no package.
+    #[error("no package is installed according to {}", Shown(path))]
+    Empty {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// Another program holds the database.
+    #[error(
+        "{} is locked by another program: try again when it has finished",
+        Shown(path)
+    )]
+    Locked {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The database has changes that SQLite can only take in where it may write.
+    #[error(
+        "{} can't be read where nothing can be written: rpmdb.sqlite-wal beside it has changes that are not in it yet; any query with rpm takes them in, where it may write",
+        Shown(path)
+    )]
+    ChangesToCome {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The rpm database is not what rpm writes.
+    #[error(
+        "the package database is corrupt: {}; \"rpmdb --rebuilddb\" makes it anew",
+        Shown(path)
+    )]
+    CorruptRpm {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A package of the rpm database is not what rpm writes.
+    #[error(
+        "the package database is corrupt: {}, header {number}; \"rpmdb --rebuilddb\" makes it anew",
+        Shown(path)
+    )]
+    Header {
+        /// The database file.
+        path: PathBuf,
+        /// The number of the package's header (`hnum`).
+        number: i64,
+        /// What is wrong with it.
+        #[source]
+        source: HeaderError,
+    },
+    /// SQLite can't read the rpm database.
+    #[error("can't read {}, the package database", Shown(path))]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
     },
     /// `/bin` or one of its kind is no link into `/usr`.
     #[error(

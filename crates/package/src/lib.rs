@@ -3,8 +3,7 @@
 //!
 //! The plan asks in the words of [`PackageDb`]; each packaging system answers behind it:
 //!
-//! 1. [`open_host`] finds the database below a root directory. [`Dpkg`] is read today; an rpm
-//!    database is recognised and named in the error.
+//! 1. [`open_host`] finds the database below a root directory and opens it as [`Dpkg`] or [`Rpm`].
 //! 2. Paths are spelled as they are on this host: [`Spelling`] reads the links that merge `/bin`,
 //!    `/sbin` and `/lib*` into `/usr` once, and both spellings of a path find its owner.
 //! 3. Relations come resolved: alternatives, virtual packages and versions are decided here, so a
@@ -16,7 +15,8 @@
 
 pub mod dpkg;
 mod error;
-mod rpm;
+mod index;
+pub mod rpm;
 mod spelling;
 
 use std::fmt;
@@ -26,6 +26,7 @@ use vss_model::{AbsPath, Package, PackageName, RelationKind, Sanitized};
 
 pub use dpkg::Dpkg;
 pub use error::{Error, Result};
+pub use rpm::Rpm;
 pub use spelling::Spelling;
 
 /// A packaging system.
@@ -118,15 +119,19 @@ pub trait PackageDb: fmt::Debug + Send + Sync {
 
 /// Opens the package database of the host whose root directory is `root`.
 ///
+/// A host may have both: dpkg and rpm are packaged for each other's distributions, and either can
+/// install a package on the other's host. The one that the host is made of counts: dpkg's where it
+/// lists the package dpkg, or where it is the only one; else rpm's.
+///
 /// # Errors
-/// Where there is none, where it is one that this version can't read, and where the host keeps
-/// `/bin` apart from `/usr/bin`.
+/// Where there is none, where it is one that can't be read, and where the host keeps `/bin` apart
+/// from `/usr/bin`.
 pub fn open_host(root: &Path) -> Result<Box<dyn PackageDb>> {
-    if dpkg::is_present(root) {
+    if dpkg::is_present(root) && (!rpm::is_present(root) || dpkg::lists_itself(root)?) {
         return Ok(Box::new(Dpkg::open(root)?));
     }
-    if let Some((path, backend)) = rpm::find(root) {
-        return Err(Error::RpmNotYet { path, backend });
+    if rpm::is_present(root) {
+        return Ok(Box::new(Rpm::open(root)?));
     }
     let looked_for: Vec<PathBuf> = std::iter::once(root.join(dpkg::STATUS))
         .chain(rpm::candidates(root).map(|(path, _)| path))

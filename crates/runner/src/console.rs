@@ -186,8 +186,8 @@ fn message(line: &str) -> Option<&str> {
     time.trim().parse::<f64>().is_ok().then_some(text)
 }
 
-/// Without the carriage returns around a terminal's line, and without the sequences that colour or
-/// move (`ESC [ … letter`, `ESC M`): those would only be shown as such.
+/// Without the carriage returns around a terminal's line, and without the sequences that colour,
+/// move or set up (`ESC [ … letter`, `ESC M`, `ESC ] … BEL`): those would only be shown as such.
 fn without_escapes(line: &[u8]) -> Vec<u8> {
     let is_return = |byte: &u8| *byte == b'\r';
     let end = line
@@ -209,6 +209,10 @@ fn without_escapes(line: &[u8]) -> Vec<u8> {
                     Some(end) => &sequence[end + 1..],
                     None => &[],
                 }
+            }
+            (0x1b, [b']', command @ ..]) if command.contains(&0x07) => {
+                let end = command.iter().position(|byte| *byte == 0x07);
+                end.map_or(&[], |end| &command[end + 1..])
             }
             (0x1b, [b'M', b'\r', after @ ..] | [b'M', after @ ..]) => after,
             _ => {
@@ -237,7 +241,15 @@ mod tests {
         assert_eq!(written(&mut console, b"one\r\ntw", now), ["one"]);
         assert_eq!(
             written(&mut console, b"o\x1b]0;t\x07\n\n\xff\n", now),
-            ["two\\x1b]0;t\\x07", "\\xff"]
+            ["two", "\\xff"]
+        );
+        assert_eq!(
+            written(
+                &mut console,
+                b"\x1b[!p\x1b]104\x07systemd\n\x1b]0;open\n",
+                now
+            ),
+            ["systemd", "\\x1b]0;open"]
         );
         assert_eq!(
             written(

@@ -113,6 +113,31 @@ impl Watch {
         }
     }
 
+    /// Has systemd inside power off and waits until it is gone; whether it is by the deadline.
+    ///
+    /// A first process that has not got as far as to listen, as on its way from libvirt through the
+    /// init to systemd, loses a signal: it is sent again until it works, which does no harm.
+    ///
+    /// # Errors
+    /// As [`Watch::next`].
+    pub fn power_off(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        loop {
+            // It may be gone, which is the next event.
+            let _ = crate::sys::send_signal(self.process.as_fd(), crate::sys::POWER_OFF);
+            let again = Instant::now() + SECOND;
+            loop {
+                match self.next(Some(deadline.map_or(again, |deadline| deadline.min(again))))? {
+                    Event::Gone => return Ok(true),
+                    Event::Ready | Event::Stop => {}
+                    Event::Deadline => break,
+                }
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(false);
+            }
+        }
+    }
+
     fn wait(&self, now: Instant, deadline: Option<Instant>) -> io::Result<Readable> {
         let mut fds = vec![
             PollFd::new(&self.process, PollFlags::IN),
@@ -226,4 +251,54 @@ fn is_writable(fd: BorrowedFd<'_>) -> bool {
         tv_nsec: 0,
     };
     matches!(poll(&mut fds, Some(&at_once)), Ok(1..)) && fds[0].revents().contains(PollFlags::OUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    fn watch(init: u32, directory: &std::path::Path) -> Watch {
+        let pid = rustix::process::Pid::from_raw(init.try_into().unwrap()).unwrap();
+        let none = rustix::process::PidfdFlags::empty();
+        let (signals, writer) = rustix::pipe::pipe().unwrap();
+        std::mem::forget(writer);
+        Watch {
+            init,
+            process: rustix::process::pidfd_open(pid, none).unwrap(),
+            inbox: Inbox::bind(&directory.join("notify")).unwrap(),
+            terminal: None,
+            signals,
+            console: Console::new(Instant::now()),
+            upstream: Upstream::from_environment(),
+            allowance: Allowance::new(Instant::now()),
+        }
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process that does not hear the first signal"
+    )]
+    fn a_first_process_that_does_not_listen_yet_is_told_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new("bash")
+            .args([
+                "-c",
+                "trap '((heard++)) && exit 0' SIGRTMIN+4; echo up; while :; do sleep 0.1; done",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "up\n");
+        let mut watch = watch(child.id(), directory.path());
+        let generous = Instant::now() + Duration::from_secs(300);
+        assert!(watch.power_off(Some(generous)).unwrap());
+        assert!(child.wait().unwrap().success());
+    }
 }

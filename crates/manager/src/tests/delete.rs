@@ -54,6 +54,21 @@ fn after_create_and_delete_the_host_is_what_it_was() {
 }
 
 #[test]
+fn a_unit_that_failed_is_not_left_as_failed() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let services = std::sync::Arc::clone(world.services.as_ref().unwrap());
+    let unit = "demo@web1.service".parse().unwrap();
+    services.end_jobs_with(&unit, vss_unit::JobResult::Failed);
+    let watch = Watch::default();
+    crate::lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    run(&world, DeleteOptions::default()).unwrap();
+    let calls = services.calls();
+    let at = |call: &str| calls.iter().rposition(|c| c == call).unwrap();
+    assert!(at("reload") < at("reset-failed demo@web1.service"));
+}
+
+#[test]
 fn a48_any_half_of_a_sandbox_is_deleted() {
     // each bit takes one part away
     for missing in 0..64u32 {

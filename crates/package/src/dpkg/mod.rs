@@ -6,8 +6,8 @@
 
 mod catalogue;
 mod diversions;
-mod index;
 mod lines;
+mod list;
 mod relation;
 mod status;
 mod version;
@@ -21,12 +21,13 @@ use std::sync::OnceLock;
 use vss_model::{AbsPath, FileFlags, Package, PackageFile, PackageName, RelationKind};
 
 use crate::error::{Error, Result};
+use crate::index::Index;
 use crate::spelling::Spelling;
 use crate::{Kind, Note, PackageDb};
 
 use catalogue::Catalogue;
 use diversions::Diversions;
-use index::{Index, Places};
+use list::Places;
 use status::Record;
 
 /// The status file, below the root directory.
@@ -36,6 +37,15 @@ pub(crate) const STATUS: &str = "var/lib/dpkg/status";
 /// distributions package too, makes an empty one.
 pub(crate) fn is_present(root: &Path) -> bool {
     root.join(STATUS).metadata().is_ok_and(|m| m.len() > 0)
+}
+
+/// Whether the database has the package dpkg, as that of every host that was made with it.
+///
+/// # Errors
+/// Where the status file can't be read.
+pub(crate) fn lists_itself(root: &Path) -> Result<bool> {
+    let status = status::read(&root.join(STATUS))?;
+    Ok(status.records.iter().any(|record| record.name == "dpkg"))
 }
 
 /// The packages that dpkg has installed below a root directory.
@@ -140,13 +150,14 @@ impl Dpkg {
             let mut reasons = Vec::new();
             let mut found = false;
             for path in self.info_files(record, "list") {
-                if index.add_list(&path, &record.name, &places, &mut reasons)? {
+                if list::add_list(&mut index, &path, &record.name, &places, &mut reasons)? {
                     found = true;
                     break;
                 }
             }
             if !found {
-                index.add_nothing();
+                // no path comes: the package has none
+                index.end_package();
                 reasons.push("taken as without files: it has no list of them".to_owned());
             }
             notes.extend(reasons.into_iter().map(|reason| Note {

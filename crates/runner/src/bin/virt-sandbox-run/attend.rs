@@ -129,7 +129,6 @@ fn begin(
     if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(domain) {
         return Ok(Waited::Gone);
     }
-    check_label(sandbox, domain.init_pid)?;
     save(sandbox, domain, held, Phase::Starting)?;
     sandbox.note_cgroups(domain.init_pid)?;
     let limit = sandbox.config.timeouts.start;
@@ -146,7 +145,11 @@ fn begin(
             }
         }
     }
-    wait_for_units(sandbox, held, watch, deadline)
+    let waited = wait_for_units(sandbox, held, watch, deadline)?;
+    if matches!(waited, Waited::Up) {
+        check_label(sandbox, domain.init_pid)?;
+    }
+    Ok(waited)
 }
 
 /// PID 1 is ready when its queue of jobs is empty, also where the service failed.
@@ -191,7 +194,8 @@ fn wait_for_units(
     }
 }
 
-/// The init has checked it already; whoever is adopted is checked again.
+/// The init has checked it already; whoever is adopted is checked again. Not before systemd answers:
+/// until it executes the init, the first process is libvirt's, and has libvirt's label.
 fn check_label(sandbox: &Sandbox, init: u32) -> Result<(), Error> {
     if !is_selinux_on() {
         return Ok(());
@@ -249,19 +253,15 @@ pub(crate) fn stop(sandbox: &Sandbox, parts: Parts, domain: &RunningDomain) -> R
 /// domain is destroyed. Says whether it went by itself.
 pub(crate) fn shut_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<bool, Error> {
     let deadline = sandbox.stop_limit().map(|limit| Instant::now() + limit);
-    // It may be gone, which is the next event.
-    let _ = sys::send_signal(watch.process.as_fd(), sys::POWER_OFF);
-    loop {
-        match watch.next(deadline).map_err(io("wait for the container"))? {
-            Event::Gone => return Ok(true),
-            Event::Ready | Event::Stop => {}
-            Event::Deadline => {
-                say("the container did not stop in time: destroying it");
-                sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
-                return Ok(false);
-            }
-        }
+    if watch
+        .power_off(deadline)
+        .map_err(io("wait for the container"))?
+    {
+        return Ok(true);
     }
+    say("the container did not stop in time: destroying it");
+    sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
+    Ok(false)
 }
 
 fn become_waiter(

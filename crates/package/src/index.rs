@@ -5,18 +5,13 @@
 //! directories and then short names is several times faster than comparing whole paths.
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
-use std::path::Path;
-
-use vss_model::Sanitized;
-
-use super::diversions::Diversions;
-use super::lines;
-use crate::error::{Error, Result};
-use crate::spelling::Spelling;
 
 /// The longest path that the kernel takes (`PATH_MAX`, with its NUL byte).
-const MAX_PATH: usize = 4095;
+pub(crate) const MAX_PATH: usize = 4095;
+/// The most bytes of paths, some ten times what the largest distributions have.
+pub(crate) const MAX_TEXT: usize = 1 << 30;
 
 /// The paths of all packages.
 #[derive(Debug, Default)]
@@ -48,109 +43,35 @@ struct Entry {
     package: u32,
 }
 
-/// What decides where a listed path really is.
-#[derive(Debug)]
-pub(crate) struct Places<'a> {
-    pub(crate) spelling: &'a Spelling,
-    pub(crate) diversions: &'a Diversions,
-}
-
 impl Index {
-    /// Reads the list of the next package and appends what can't be used to `notes`. `false` where
-    /// there is no such file.
+    /// The text that paths may stand in, for a reader that appends a list as it is.
+    pub(crate) fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.arena
+    }
+
+    /// A path of the next package.
     ///
     /// # Errors
-    /// Where the file can't be read, or breaks off inside a line.
-    pub(crate) fn add_list(
-        &mut self,
-        path: &Path,
-        package: &str,
-        places: &Places<'_>,
-        notes: &mut Vec<String>,
-    ) -> Result<bool> {
-        let from = self.arena.len();
-        if !lines::append(path, &mut self.arena)? {
-            return Ok(false);
+    /// Where there are more than any host can have.
+    pub(crate) fn add(&mut self, path: &[u8]) -> io::Result<()> {
+        let start = self.arena.len();
+        if start + path.len() > MAX_TEXT {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
-        let too_large = || Error::Read {
-            path: path.to_owned(),
-            source: std::io::Error::from(std::io::ErrorKind::FileTooLarge),
-        };
-        // Twice: rewritten paths are appended behind the list.
-        if self.arena.len() + (self.arena.len() - from) > u32::MAX as usize {
-            return Err(too_large());
-        }
-        let to = self.arena.len();
-        if to > from && self.arena[to - 1] != b'\n' {
-            return Err(Error::Corrupt {
-                path: path.to_owned(),
-                line: self.arena[from..].split(|&c| c == b'\n').count(),
-                reason: "the line has no end: the list was cut short".to_owned(),
-            });
-        }
-        let first_entry = self.entries.len();
-        let mut start = from;
-        while start < to {
-            let length = self.arena[start..to]
-                .iter()
-                .position(|&c| c == b'\n')
-                .unwrap_or(to - start);
-            self.add_line(start..start + length, package, places, notes);
-            start += length + 1;
-        }
-        self.packages.push(first_entry..self.entries.len());
-        Ok(true)
+        self.arena.extend_from_slice(path);
+        self.push(start..self.arena.len());
+        Ok(())
     }
 
-    /// A package without a list: it has no files.
-    pub(crate) fn add_nothing(&mut self) {
-        self.packages.push(self.entries.len()..self.entries.len());
+    /// No more paths of this package come.
+    pub(crate) fn end_package(&mut self) {
+        let start = self.packages.last().map_or(0, |range| range.end);
+        self.packages.push(start..self.entries.len());
     }
 
-    fn add_line(
-        &mut self,
-        line: Range<usize>,
-        package: &str,
-        places: &Places<'_>,
-        notes: &mut Vec<String>,
-    ) {
-        let text = &self.arena[line.clone()];
-        let mut rewritten: Option<Vec<u8>> = None;
-        if !is_plain(text) {
-            if let Err(reason) = check(text) {
-                notes.push(format!(
-                    "left out of its list: {:?}, {reason}",
-                    Sanitized::bytes(&text[..text.len().min(200)]).to_string()
-                ));
-                return;
-            }
-            rewritten = Some(clean(text));
-        }
-        if !places.diversions.is_empty() {
-            let current = rewritten.as_deref().unwrap_or(text);
-            if let Some(to) = places.diversions.apply(current, package) {
-                rewritten = Some(to.to_vec());
-            }
-        }
-        if let Some(spelled) = places
-            .spelling
-            .rewrite(rewritten.as_deref().unwrap_or(text))
-        {
-            rewritten = Some(spelled);
-        }
-        let range = match rewritten {
-            None => line,
-            Some(bytes) => {
-                let start = self.arena.len();
-                self.arena.extend_from_slice(&bytes);
-                start..self.arena.len()
-            }
-        };
-        self.push(range);
-    }
-
-    fn push(&mut self, range: Range<usize>) {
-        // `check` bounds the length and `add_list` the position, so neither is ever lost here.
+    /// A path of the next package, which stands in the text already.
+    pub(crate) fn push(&mut self, range: Range<usize>) {
+        // `check` bounds the length and `MAX_TEXT` the position, so neither is ever lost here.
         let (directory, _) = split(&self.arena[range.clone()]);
         if let (Ok(start), Ok(length), Ok(name), Ok(package)) = (
             u32::try_from(range.start),
@@ -313,7 +234,7 @@ struct Row {
     position: u32,
 }
 
-/// Positions fit in 32 bits: `add_list` bounds the arena, and each entry has a byte of it.
+/// Positions fit in 32 bits: the arena is bounded, and each entry has a byte of it.
 fn as_number(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
@@ -332,8 +253,8 @@ fn beginning(name: &[u8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// Why a line of a list is no path that can be used.
-fn check(line: &[u8]) -> Result<(), &'static str> {
+/// Why a path of a database can't be used.
+pub(crate) fn check(line: &[u8]) -> Result<(), &'static str> {
     if line.is_empty() {
         Err("an empty line")
     } else if line[0] != b'/' {
@@ -349,9 +270,9 @@ fn check(line: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a line surely is a path without `.`, `..`, doubled or trailing slash: one glance for
+/// Whether it surely is a path without `.`, `..`, doubled or trailing slash: one glance for
 /// the many, so that the few are looked at closely. A hidden file is none of the many.
-fn is_plain(line: &[u8]) -> bool {
+pub(crate) fn is_plain(line: &[u8]) -> bool {
     let mut before = 0;
     for &c in line {
         if c == 0 || (before == b'/' && matches!(c, b'/' | b'.')) {
@@ -362,7 +283,8 @@ fn is_plain(line: &[u8]) -> bool {
     line.first() == Some(&b'/') && before != b'/' && line.len() <= MAX_PATH
 }
 
-fn clean(path: &[u8]) -> Vec<u8> {
+/// Without `.`, doubled and trailing slashes.
+pub(crate) fn clean(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for part in path.split(|&c| c == b'/') {
         if !part.is_empty() && part != b"." {
@@ -406,14 +328,12 @@ mod tests {
             lists in proptest::collection::vec(proptest::collection::vec("(/[ab.-]{1,2}){1,3}", 0..8), 1..5),
             asked in "(/[ab.-]{1,2}){0,3}",
         ) {
-            let directory = tempfile::tempdir().unwrap();
-            let (spelling, diversions) = (Spelling::default(), Diversions::default());
-            let places = Places { spelling: &spelling, diversions: &diversions };
             let mut index = Index::default();
-            for (n, list) in lists.iter().enumerate() {
-                let file = directory.path().join(n.to_string());
-                std::fs::write(&file, list.iter().map(|p| format!("{p}\n")).collect::<String>()).unwrap();
-                prop_assert!(index.add_list(&file, "p", &places, &mut Vec::new()).unwrap());
+            for list in &lists {
+                for path in list.iter().filter(|p| check(p.as_bytes()).is_ok()) {
+                    index.add(&clean(path.as_bytes())).unwrap();
+                }
+                index.end_package();
             }
             index.finish();
             let asked = if asked.is_empty() { "/".to_owned() } else { asked };

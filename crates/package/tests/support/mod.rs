@@ -1,0 +1,44 @@
+//! The recorded rpm database, and copies of it that a test may break.
+
+#![allow(dead_code, reason = "each file of tests uses some of it")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+const DATABASE: &str = "usr/lib/sysimage/rpm/rpmdb.sqlite";
+
+/// The recorded host.
+pub(crate) fn fedora() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fedora-41")
+}
+
+/// The database of a host.
+pub(crate) fn database(root: &Path) -> PathBuf {
+    root.join(DATABASE)
+}
+
+/// A copy of the recorded host.
+pub(crate) fn copy() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for link in ["bin", "sbin", "lib", "lib64"] {
+        symlink(format!("usr/{link}"), root.path().join(link)).unwrap();
+    }
+    let database = database(root.path());
+    fs::create_dir_all(database.parent().unwrap()).unwrap();
+    fs::copy(self::database(&fedora()), &database).unwrap();
+    root
+}
+
+/// The headers of the recorded host.
+pub(crate) fn headers() -> Vec<Vec<u8>> {
+    let root = copy();
+    let connection = rusqlite::Connection::open(database(root.path())).unwrap();
+    let mut statement = connection
+        .prepare("SELECT blob FROM Packages ORDER BY hnum")
+        .unwrap();
+    let headers = statement.query_map([], |row| row.get(0)).unwrap();
+    headers.map(Result::unwrap).collect()
+}
