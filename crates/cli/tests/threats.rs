@@ -1,5 +1,7 @@
 //! `docs/threats.md` and the tests of the repository say the same.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
