@@ -203,7 +203,7 @@ fn a_long_copy_shows_how_far_it_is_on_a_terminal_only() {
 #[test]
 fn delete_asks_on_a_terminal() {
     let lab = Lab::enter();
-    let sandbox = lab.create("ask", &APACHE);
+    let _sandbox = lab.create("ask", &APACHE);
     let before = Snapshot::exact(&lab);
     // no, anything else, nothing, and the end of the input
     for answer in ["n\n", "what\n", "\n", "\x04"] {
