@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -151,12 +150,5 @@ impl Terminal {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// The end of the terminal that is held here, for who wants to close it.
-    #[must_use]
-    pub fn hang_up(self) -> (Child, OwnedFd) {
-        let Self { child, master, .. } = self;
-        (child, master.into())
     }
 }
