@@ -42,6 +42,20 @@ fn usage_error(args: &[&str]) -> String {
     text
 }
 
+/// libvirt and the fifty libraries that it brings are loaded by whoever speaks to it, and not by
+/// whoever starts the command; see `library.rs` of `vss-libvirt`.
+#[test]
+fn the_command_is_not_linked_with_libvirt() {
+    // ld.so(8): the libraries are listed and the program is not run
+    let listed = command(&["list"])
+        .env("LD_TRACE_LOADED_OBJECTS", "1")
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("libc.so"), "{listed}");
+    assert!(!listed.contains("libvirt"), "{listed}");
+}
+
 #[test]
 fn help_of_the_command() {
     let output = run(&["--help"]);

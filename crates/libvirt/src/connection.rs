@@ -16,6 +16,12 @@ const RESTART: Duration = Duration::from_secs(5);
 /// Why no connection to libvirt came about.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// libvirt's library is not installed, or is another one.
+    #[error("libvirt is not installed: {why}")]
+    NoLibrary {
+        /// The dynamic linker's words.
+        why: String,
+    },
     /// No daemon has ever listened here since boot.
     #[error("libvirt is not running: its socket for {uri} does not exist")]
     NoSocket {
@@ -63,6 +69,7 @@ impl OpenError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NoLibrary { .. } => Some(format!("install it: {}", packages())),
             Self::NoSocket { hint, .. } | Self::NotListening { hint, .. } => Some(hint.clone()),
             Self::NoDriver { .. } => Some(format!(
                 "install the driver and restart the daemon: {}",
@@ -140,6 +147,8 @@ impl Libvirt {
     /// # Errors
     /// Where there is no daemon, no LXC driver, or no permission.
     pub fn open(uri: &Uri) -> Result<Self, OpenError> {
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        crate::library::load()?;
         // Else libvirt writes each error to stderr by itself.
         clear_error_callback();
         Ok(Self {

@@ -1,6 +1,7 @@
 //! libvirt's LXC driver, behind values and two traits.
 //!
-//! This is the only crate that links libvirt. What happens here, in order:
+//! This is the only crate that knows libvirt, whose library is loaded when it is first spoken to.
+//! What happens here, in order:
 //!
 //! 1. [`Uri`] takes what was typed; anything but the machine's own LXC driver is refused.
 //! 2. [`Libvirt::open`] connects; no daemon, no driver and no permission are errors of their own,
@@ -24,6 +25,8 @@ mod domains;
 mod error;
 mod hypervisor;
 mod leases;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod library;
 mod networks;
 mod process;
 mod read;
