@@ -61,14 +61,14 @@ pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status,
         keep_content: args.keep_content,
     };
     if args.dry_run {
-        let act = |name: &_, _: &mut Ui| Ok(vss_manager::delete::plan(&host, name, &options)?);
+        let act = |name: &_| Ok(vss_manager::delete::plan(&host, name, &options)?);
         return bulk::run(names, args.output, ui, act, |d| said("Would remove", d));
     }
     if !args.yes && !confirm(&host, names, &options, ui)? {
         return Err(Failure::new("nothing was removed"));
     }
     let watch = Watch::new(args.output.quiet);
-    let act = |name: &_, _: &mut Ui| {
+    let act = |name: &_| {
         Ok(vss_manager::delete::delete(
             &host,
             name,
