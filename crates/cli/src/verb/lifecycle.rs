@@ -70,7 +70,7 @@ pub(super) fn run(
     }
 }
 
-fn started(outcome: &StartOutcome) -> String {
+pub(super) fn started(outcome: &StartOutcome) -> String {
     let (name, address) = (&outcome.name, address(outcome));
     if outcome.already {
         format!("{name} is running already{address}")
