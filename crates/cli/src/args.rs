@@ -20,9 +20,9 @@ use crate::verb;
     arg_required_else_help = false,
     after_help = "Examples:
   See what a container of Apache would be, changing nothing:
-      virt-sandbox-service plan -C -u apache2.service web1
+      virt-sandbox-service plan -C -u apache2.service --confinement reduced web1
   Make it, run it, look into it, take it away:
-      virt-sandbox-service create -C -u apache2.service web1
+      virt-sandbox-service create -C -u apache2.service --confinement reduced web1
       virt-sandbox-service start web1
       virt-sandbox-service execute web1 -- ps ax
       virt-sandbox-service delete --force web1
@@ -50,9 +50,28 @@ pub(crate) enum Verb {
     Create(verb::create::Args),
     Plan(verb::plan::Args),
     Explain(verb::explain::Args),
-    Start(verb::start::Args),
-    Stop(verb::stop::Args),
-    Restart(verb::restart::Args),
+    /// Start containers; return when their services are active
+    ///
+    /// Through systemd where it is PID 1, else by a detached runner. A start that fails shows the
+    /// service's error and its last log lines. With several names the others are started all the
+    /// same, and the exit status tells that one failed.
+    #[command(after_help = "Examples:
+  virt-sandbox-service start web1 db1")]
+    Start(verb::lifecycle::Args),
+    /// Stop containers
+    ///
+    /// Asks the systemd inside to shut down, and ends it by force only where that takes longer than
+    /// the stop timeout of the service. A container that is not running is left as it is.
+    #[command(after_help = "Examples:
+  virt-sandbox-service stop web1 db1")]
+    Stop(verb::lifecycle::Args),
+    /// Stop containers and start them again
+    ///
+    /// A change of the config or of the host's packages counts from then on. A container that is
+    /// not running is started.
+    #[command(after_help = "Examples:
+  virt-sandbox-service restart web1")]
+    Restart(verb::lifecycle::Args),
     #[command(visible_alias = "exec")]
     Execute(verb::execute::Args),
     #[command(visible_alias = "shell")]

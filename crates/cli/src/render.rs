@@ -42,9 +42,10 @@ fn state_style(state: SandboxState) -> Style {
     match state {
         SandboxState::Running => AnsiColor::Green.on_default(),
         SandboxState::Starting | SandboxState::Stopping => AnsiColor::Yellow.on_default(),
-        SandboxState::Degraded | SandboxState::Incomplete | SandboxState::Broken => {
-            AnsiColor::Red.on_default()
-        }
+        SandboxState::Failed
+        | SandboxState::Degraded
+        | SandboxState::Incomplete
+        | SandboxState::Broken => AnsiColor::Red.on_default(),
         SandboxState::Stopped => Style::new(),
     }
 }

@@ -8,12 +8,10 @@ pub(crate) mod delete;
 pub(crate) mod execute;
 pub(crate) mod explain;
 pub(crate) mod inspect;
+pub(crate) mod lifecycle;
 pub(crate) mod list;
 pub(crate) mod plan;
-pub(crate) mod restart;
-pub(crate) mod start;
 pub(crate) mod status;
-pub(crate) mod stop;
 
 use vss_manager::inside::Caller;
 use vss_manager::{Control, Host};
@@ -24,6 +22,8 @@ use crate::options::ConnectUri;
 use crate::signals;
 use crate::ui::Ui;
 use crate::watch::Watch;
+
+use lifecycle::Change;
 
 /// The host, opened once the command line is known to make sense.
 #[derive(Debug)]
@@ -68,9 +68,9 @@ pub(crate) fn run(cli: Cli, ui: &mut Ui) -> Result<Status, Failure> {
         Verb::Create(args) => create::run(args, &machine, ui),
         Verb::Plan(args) => plan::run(args, &machine, ui),
         Verb::Explain(args) => explain::run(args, &machine, ui),
-        Verb::Start(args) => start::run(&args, &machine, ui),
-        Verb::Stop(args) => stop::run(&args, &machine, ui),
-        Verb::Restart(args) => restart::run(&args, &machine, ui),
+        Verb::Start(args) => lifecycle::run(Change::Start, &args, &machine, ui),
+        Verb::Stop(args) => lifecycle::run(Change::Stop, &args, &machine, ui),
+        Verb::Restart(args) => lifecycle::run(Change::Restart, &args, &machine, ui),
         Verb::Execute(args) => execute::run(args, &machine),
         Verb::Connect(args) => connect::run(&args, &machine),
         Verb::Status(args) => status::run(&args, &machine, ui),

@@ -6,7 +6,6 @@ use crate::apply::{self, Applied};
 use crate::control::{Control, Notice};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::lifecycle;
 use crate::outcome::CreateOutcome;
 use crate::reader;
 use crate::recover;
@@ -19,8 +18,6 @@ const ROUNDS: u32 = 64;
 /// What `create` does beyond making the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CreateOptions {
-    /// `--now`: start it.
-    pub now: bool,
     /// `--enable`: start it at every boot.
     pub enable: bool,
 }
@@ -60,8 +57,7 @@ fn plan_from(
 ///
 /// # Errors
 /// Where the host can't be read, the request doesn't fit it, the name is taken, or a change fails;
-/// what was done by then is undone. With [`CreateOptions::now`], [`Error::StartFailed`] leaves the
-/// sandbox as it was created.
+/// what was done by then is undone.
 pub fn create(
     host: &Host,
     request: &CreateRequest,
@@ -74,12 +70,8 @@ pub fn create(
         .and_then(|_| traces::refuse_taken(host, &request.name))
         .and_then(|()| make(host, request, options, control));
     let tidied = host.store().tidy(lock);
-    let mut outcome = made?;
+    let outcome = made?;
     tidied?;
-    if options.now {
-        lifecycle::start(host, &request.name, control)?;
-        outcome.started = true;
-    }
     Ok(outcome)
 }
 

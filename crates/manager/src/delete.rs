@@ -17,7 +17,8 @@ use crate::traces::{self, Found};
 /// What `delete` is allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeleteOptions {
-    /// `--force`: a running one is stopped first, and a config without a UUID goes too.
+    /// `--force`: a running one is stopped first; a config without a UUID goes too, and content that
+    /// [`DeleteOptions::keep_content`] had left.
     pub force: bool,
     /// `--keep-content`: the directory with its own files stays.
     pub keep_content: bool,
@@ -26,7 +27,8 @@ pub struct DeleteOptions {
 /// What `delete` would remove. Nothing is changed.
 ///
 /// # Errors
-/// Where there is no trace of the sandbox, or it runs and [`DeleteOptions::force`] is not set.
+/// Where there is no trace of the sandbox; and, without [`DeleteOptions::force`], where it runs or
+/// nothing but kept content is left of it.
 pub fn plan(host: &Host, name: &SandboxName, options: &DeleteOptions) -> Result<DeleteOutcome> {
     survey(host, &find(host, name)?, options)
 }
@@ -56,7 +58,13 @@ pub fn delete(
         }
         other => other?,
     };
-    let outcome = survey(host, &found, options)?;
+    let outcome = match survey(host, &found, options) {
+        Err(error @ Error::OnlyContent { .. }) => {
+            host.store().tidy(lock)?;
+            return Err(error);
+        }
+        other => other?,
+    };
     if outcome.running {
         lifecycle::halt(host, &found.identity, found.config.as_ref(), control)?;
     }
@@ -157,6 +165,13 @@ fn is_unmarked(host: &Host, identity: &Identity) -> bool {
 /// What is there of a sandbox, what of it would go and what would stay.
 fn survey(host: &Host, found: &Found, options: &DeleteOptions) -> Result<DeleteOutcome> {
     let identity = &found.identity;
+    // what was kept on purpose goes on purpose only
+    if found.only_content && !options.force && !options.keep_content {
+        return Err(Error::OnlyContent {
+            name: identity.name.clone(),
+            path: identity.content.clone(),
+        });
+    }
     let mut survey = Survey {
         host,
         identity,

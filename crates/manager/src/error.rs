@@ -49,6 +49,14 @@ pub enum Error {
         /// What is there.
         by: String,
     },
+    /// Of a sandbox nothing but its content is left, as `delete --keep-content` leaves it.
+    #[error("of sandbox {name} only {path} is left, which was kept")]
+    OnlyContent {
+        /// The sandbox.
+        name: SandboxName,
+        /// Its content.
+        path: AbsPath,
+    },
     /// Something that is not ours stands where a part of the sandbox would go, or where one was.
     #[error("{path} is there and does not belong to sandbox {name}")]
     Foreign {
@@ -187,6 +195,7 @@ impl Error {
                 Kind::NotFound
             }
             Self::NameTaken { .. }
+            | Self::OnlyContent { .. }
             | Self::Foreign { .. }
             | Self::Running(_)
             | Self::NotRunning(_)
@@ -211,10 +220,16 @@ impl Error {
             Self::NameTaken { name, .. } => {
                 format!("choose another name, or `virt-sandbox-service delete {name}` first")
             }
+            Self::OnlyContent { name, path } => format!(
+                "move {path} away to use the name again, \
+                 or `virt-sandbox-service delete --force {name}` to lose it for good"
+            ),
             Self::Foreign { path, .. } => {
                 format!("look at {path}, and move it away if it is not needed")
             }
-            Self::Running(name) => format!("`virt-sandbox-service stop {name}` first, or --force"),
+            Self::Running(name) => format!(
+                "`virt-sandbox-service stop {name}` first, or `virt-sandbox-service delete --force {name}`"
+            ),
             Self::NotRunning(name) => format!("`virt-sandbox-service start {name}`"),
             Self::StartFailed { log, .. } if lacks_inotify(log) => {
                 "each container's systemd needs 3 inotify instances, and root has no more: \
@@ -222,8 +237,16 @@ impl Error {
                  `sysctl -w fs.inotify.max_user_instances=8192` gives more"
                     .to_owned()
             }
-            Self::StartFailed { name, .. } | Self::StopFailed { name, .. } => {
+            Self::StartFailed { name, .. } => format!(
+                "`virt-sandbox-service status {name}` tells where its files are, configuration and \
+                 logs among them"
+            ),
+            Self::StopFailed { name, .. } => {
                 format!("`virt-sandbox-service status {name}` shows what is left of it")
+            }
+            Self::Plan(vss_plan::PlanError::NoConfinement) => {
+                use vss_model::Confinement::{None, Reduced};
+                format!("reduced ({}), none ({})", Reduced.summary(), None.summary())
             }
             Self::NoSystemd { .. } => "leave --enable away".to_owned(),
             Self::Contended(_) => "run the same command again".to_owned(),

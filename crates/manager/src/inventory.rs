@@ -86,6 +86,10 @@ fn fill(host: &Host, entry: &mut ListEntry, config: &SandboxConfig) {
         }
         Ok(None) => match lifecycle::attended(host, config) {
             Ok(Some(state)) => entry.state = state,
+            // one that can't be read was left by a failure too
+            Ok(None) if !matches!(host.store().failure(&entry.name), Ok(None)) => {
+                entry.state = SandboxState::Failed;
+            }
             Ok(None) => {}
             Err(error) => entry.problem = Some(error.with_causes()),
         },

@@ -156,14 +156,22 @@ fn start_failed(host: &Host, config: &SandboxConfig, otherwise: &str) -> Error {
 /// Where it can't be stopped.
 pub fn stop(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StopOutcome> {
     recover::recover(host, control)?;
-    let config = traces::load(host, name)?;
-    let identity = Identity::of(&config);
+    let (identity, config) = match traces::load(host, name) {
+        Ok(config) => (Identity::of(&config), Some(config)),
+        // what runs can be stopped although its config has been made unreadable meanwhile
+        Err(error) => match traces::find(host, name)? {
+            Some(found) if is_running(host, &found.identity)? => (found.identity, None),
+            _ => return Err(error),
+        },
+    };
     let already = !is_running(host, &identity)?;
-    let killed = if already {
-        reset_failed(host, &config)?;
-        false
-    } else {
-        halt(host, &identity, Some(&config), control)?
+    let killed = match (&config, already) {
+        (Some(config), true) => {
+            reset_failed(host, config)?;
+            false
+        }
+        (None, true) => false,
+        (config, false) => halt(host, &identity, config.as_ref(), control)?,
     };
     Ok(StopOutcome {
         name: name.clone(),

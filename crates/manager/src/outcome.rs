@@ -33,7 +33,7 @@ pub struct CreateOutcome {
     pub files: u64,
     /// Whether the host unit is enabled (`--enable`).
     pub enabled: bool,
-    /// Whether it was started (`--now`).
+    /// Whether it was started afterwards: for who does that (`--now`) to tell.
     pub started: bool,
     /// What the administrator should know, one line each.
     pub warnings: Vec<String>,
@@ -168,9 +168,12 @@ pub struct Status {
     pub processes: Option<u64>,
     /// The host pid of its first process.
     pub init_pid: Option<u32>,
-    /// What the last start that failed said.
+    /// Why its last start failed or it came to a bad end, sanitised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<String>,
+    /// The last lines of the log inside then, sanitised, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_log: Vec<String>,
 }
 
 /// What confines a container, or does not.

@@ -31,6 +31,12 @@ pub(crate) fn refuse_taken(host: &Host, name: &SandboxName) -> Result<()> {
     };
     match taken {
         None => Ok(()),
+        Some(_) if find(host, name)?.is_some_and(|found| found.only_content) => {
+            Err(Error::OnlyContent {
+                name: name.clone(),
+                path: host.shown(&places.content(name)),
+            })
+        }
         Some(path) => Err(Error::NameTaken {
             name: name.clone(),
             by: format!("{} exists", host.shown(&path)),
@@ -45,6 +51,8 @@ pub(crate) struct Found {
     pub(crate) identity: Identity,
     /// Its config, where it can be read.
     pub(crate) config: Option<SandboxConfig>,
+    /// Whether nothing but the content tells of it, as `delete --keep-content` leaves it.
+    pub(crate) only_content: bool,
 }
 
 /// Looks for a sandbox; `None` where there is no trace of it.
@@ -54,50 +62,59 @@ pub(crate) fn find(host: &Host, name: &SandboxName) -> Result<Option<Found>> {
             return Ok(Some(Found {
                 identity: Identity::of(&config),
                 config: Some(config),
+                only_content: false,
             }));
         }
         Err(StoreError::NoSandbox { .. }) => false,
         Err(_) => true,
     };
     let content = host.shown(&host.places().content(name));
-    let uuid = uuid_of_traces(host, name, &content)?;
+    let stored = uuid_stored(host, name);
+    let uuid = match stored {
+        None => mark_of(host, &content)?,
+        stored => stored,
+    };
     if uuid.is_none() && !is_broken {
         return Ok(None);
     }
     let uuid = uuid.unwrap_or_default();
+    let host_unit = host_unit::find(&host.unit_dir(), name, uuid)?;
     Ok(Some(Found {
+        only_content: stored.is_none() && !is_broken && host_unit.is_none(),
         identity: Identity {
             name: name.clone(),
             uuid,
             content,
-            host_unit: host_unit::find(&host.unit_dir(), name, uuid)?,
+            host_unit,
         },
         config: None,
     }))
 }
 
-/// The UUID of a sandbox whose config is lost or can't be read.
-fn uuid_of_traces(host: &Host, name: &SandboxName, content: &AbsPath) -> Result<Option<Uuid>> {
+/// The UUID of a sandbox whose config is lost or can't be read, from what else is stored of it.
+fn uuid_stored(host: &Host, name: &SandboxName) -> Option<Uuid> {
     let store = host.store();
     // a trace that can't be read tells nothing, and the next one may
     if let Ok(Some(uuid)) = store.uuid_of(name) {
-        return Ok(Some(uuid));
+        return Some(uuid);
     }
     if let Ok(Some(manifest)) = store.manifest_load(name) {
-        return Ok(Some(manifest.uuid));
+        return Some(manifest.uuid);
     }
     if let Ok(Some(state)) = store.state(name) {
-        return Ok(Some(state.uuid));
+        return Some(state.uuid);
     }
-    if let Ok(in_use) = store.in_use() {
-        let labels = in_use.labels.iter().map(|r| (&r.name, r.uuid));
-        let addresses = in_use.addresses.iter().map(|r| (&r.name, r.uuid));
-        if let Some((_, uuid)) = labels.chain(addresses).find(|(of, _)| *of == name) {
-            return Ok(Some(uuid));
-        }
+    let in_use = store.in_use().ok()?;
+    let labels = in_use.labels.iter().map(|r| (&r.name, r.uuid));
+    let addresses = in_use.addresses.iter().map(|r| (&r.name, r.uuid));
+    let mut reserved = labels.chain(addresses);
+    reserved.find(|(of, _)| *of == name).map(|(_, uuid)| uuid)
+}
+
+/// The UUID that a content directory is marked with.
+fn mark_of(host: &Host, content: &AbsPath) -> Result<Option<Uuid>> {
+    match vss_tree::Root::open(&host.path(content)) {
+        Ok(tree) => Ok(tree.mark()?),
+        Err(_) => Ok(None),
     }
-    if let Ok(tree) = vss_tree::Root::open(&host.path(content)) {
-        return Ok(tree.mark()?);
-    }
-    Ok(None)
 }

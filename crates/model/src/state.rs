@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum SandboxState {
     /// Not running.
     Stopped,
+    /// Not running, because its last start failed or it came to a bad end.
+    Failed,
     /// Its domain runs, its service is not yet active.
     Starting,
     /// Its service is active.
@@ -39,6 +41,7 @@ impl SandboxState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
+            Self::Failed => "failed",
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Degraded => "degraded",

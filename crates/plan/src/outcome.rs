@@ -141,7 +141,10 @@ impl std::fmt::Display for Warning {
                 template,
                 drop_ins,
             } => {
-                write!(f, "{unit} has the name of an instance of {template}")?;
+                write!(
+                    f,
+                    "{unit} takes the place of an instance of the package's {template}"
+                )?;
                 for (n, drop_in) in drop_ins.iter().enumerate() {
                     let lead = if n == 0 {
                         "; these drop-ins apply to it: "
@@ -283,9 +286,7 @@ pub enum PlanError {
     NoAddress(String),
     /// `auto`, and neither SELinux nor user namespaces are to be had.
     #[error(
-        "nothing on this host confines root inside a container by itself; choose --confinement reduced ({}) or --confinement none ({})",
-        vss_model::Confinement::Reduced.summary(),
-        vss_model::Confinement::None.summary()
+        "nothing on this host confines root inside a container by itself; choose --confinement reduced or --confinement none"
     )]
     NoConfinement,
     /// Processes of the host write what `-C` would copy.

@@ -379,7 +379,9 @@ impl fmt::Display for End {
                 "its first process could not set it up (status {status}; the console has the cause)"
             ),
             Self::Exited(status) => write!(f, "its systemd exited with status {status}"),
-            Self::Destroyed => f.write_str("the domain was destroyed from outside"),
+            Self::Destroyed => f.write_str(
+                "it was ended from outside: its domain destroyed, or its first process killed",
+            ),
         }
     }
 }

@@ -207,7 +207,7 @@ fn a27_a_level_in_use_needs_to_be_allowed() {
 }
 
 #[test]
-fn a_config_edited_into_nonsense_is_named_and_can_be_deleted() {
+fn a_config_edited_into_nonsense_is_named_and_keeps_no_stop_and_no_delete() {
     let lab = Lab::enter();
     let sandbox = lab.create("nonsense", &["-u", "apache2.service"]);
     let config = "/etc/libvirt-sandbox/services/nonsense.sandbox";
@@ -217,8 +217,16 @@ fn a_config_edited_into_nonsense_is_named_and_can_be_deleted() {
     assert!(text.contains(config), "{text}");
     let list = lab.vss(&["list", "--format", "json"]).json();
     assert_eq!(list[0]["state"], "broken", "{list}");
-    std::fs::write(config, sound).expect("an edit");
+    std::fs::write(config, &sound).expect("an edit");
     sandbox.start();
+    std::fs::write(config, "").expect("an edit");
+    let said = lab.vss(&["stop", "nonsense"]).ok();
+    assert_eq!(said, "Stopped nonsense\n");
+    // and not with the words of a stop where nothing runs
+    let text = lab.vss(&["stop", "nonsense"]).failed(1);
+    assert!(text.contains(config), "{text}");
+    lab.vss(&["delete", "--force", "nonsense"]).ok();
+    assert_eq!(lab.vss(&["list", "-q"]).ok(), "");
 }
 
 #[test]

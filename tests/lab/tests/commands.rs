@@ -237,8 +237,15 @@ fn delete_asks_on_a_terminal() {
     again.push("ask");
     let text = lab.vss(&again).failed(1);
     assert!(text.contains("/var/lib/libvirt/filesystems/ask"), "{text}");
-    lab.run("rm", &["-r", "/var/lib/libvirt/filesystems/ask"])
-        .ok();
+    // Where nothing would go there is nothing to ask.
+    let (status, said) = lab.on_terminal(&["delete", "ask"]).end();
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("delete --force ask") && !said.contains("[y/N]"),
+        "{said}"
+    );
+    lab.vss(&["delete", "--force", "ask"]).ok();
+    assert!(!std::path::Path::new("/var/lib/libvirt/filesystems/ask").exists());
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn a07_a_content_that_was_bent_while_it_was_stopped_is_not_started() {
             symlink(target, &place).expect("a link");
             let text = lab.vss(&["start", "bent"]).failed(1);
             assert!(text.contains(&format!("{place} is a link")), "{text}");
-            sandbox.settles("stopped");
+            sandbox.settles("failed");
             fs::remove_file(&place).expect("the link");
         }
         fs::rename(&aside, &place).expect("put back");

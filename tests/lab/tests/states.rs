@@ -15,7 +15,31 @@ fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_wor
     for wanted in ["lab-fails.service", "exit-code", "7", "no such luck"] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
-    sandbox.settles("stopped");
+    sandbox.settles("failed");
+}
+
+#[test]
+fn what_was_created_is_told_although_its_start_fails() {
+    let lab = Lab::enter();
+    fixture::service(&lab, "lab-now", "", "Type=oneshot\nExecStart=/bin/false");
+    let sandbox = lab.expect("now");
+    let ran = lab.vss(&[
+        "create",
+        "--confinement",
+        "reduced",
+        "-u",
+        "lab-now.service",
+        "--now",
+        "now",
+    ]);
+    let told = ran.stdout();
+    assert!(
+        told.contains("services/now.sandbox") && !told.contains("Started"),
+        "{told}"
+    );
+    let text = ran.failed(1);
+    assert!(text.contains("now did not start"), "{text}");
+    sandbox.settles("failed");
 }
 
 #[test]
@@ -31,7 +55,7 @@ fn a_condition_that_is_not_met_fails_the_start_and_is_named() {
     let sandbox = lab.create("cond", &["-u", "lab-condition.service"]);
     let text = lab.vss(&["start", "cond"]).failed(1);
     assert!(text.contains(condition), "{text}");
-    sandbox.settles("stopped");
+    sandbox.settles("failed");
 }
 
 #[test]
@@ -42,7 +66,7 @@ fn a_service_that_fails_later_ends_the_container_and_its_status_is_kept() {
     let sandbox = lab.create("later", &["-u", "lab-later.service"]);
     sandbox.start();
     sandbox.execute(&["touch", "/run/lab-go"]).ok();
-    let status = sandbox.settles("stopped").to_string();
+    let status = sandbox.settles("failed").to_string();
     assert!(
         status.contains("lab-later.service") && status.contains('9'),
         "{status}"
@@ -118,8 +142,9 @@ fn a_domain_destroyed_from_outside_is_a_failure_that_says_so() {
     sandbox.start();
     lab.run("virsh", &["-q", "-c", "lxc:///system", "destroy", "killed"])
         .ok();
-    let status = sandbox.settles("stopped").to_string();
-    assert!(status.contains("outside"), "{status}");
+    let status = sandbox.settles("failed");
+    let why = status["last_failure"].as_str().expect("a failure");
+    assert!(why.contains("ended from outside"), "{status}");
 }
 
 #[test]

@@ -4,11 +4,15 @@ use std::io::{self, Write};
 
 use vss_manager::outcome::CreateOutcome;
 
-/// Writes the three lines.
+/// Writes the three lines, and one for `--enable`.
 pub(crate) fn text(out: &mut impl Write, created: &CreateOutcome) -> io::Result<()> {
     writeln!(out, "Created sandbox container dir {}", created.content)?;
     writeln!(out, "Created sandbox config {}", created.config)?;
-    writeln!(out, "Created unit file {}", created.unit_file)
+    writeln!(out, "Created unit file {}", created.unit_file)?;
+    if created.enabled {
+        writeln!(out, "Enabled {}", created.host_unit)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -19,7 +23,7 @@ mod tests {
 
     #[test]
     fn the_lines_of_the_ancestor() {
-        let created = CreateOutcome {
+        let mut created = CreateOutcome {
             name: "web1".parse().unwrap(),
             uuid: Uuid::nil(),
             content: "/var/lib/libvirt/filesystems/web1".parse().unwrap(),
@@ -36,13 +40,22 @@ mod tests {
             started: false,
             warnings: Vec::new(),
         };
-        let mut out = Vec::new();
-        text(&mut out, &created).unwrap();
+        let shown = |created: &CreateOutcome| {
+            let mut out = Vec::new();
+            text(&mut out, created).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let three = shown(&created);
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            three,
             "Created sandbox container dir /var/lib/libvirt/filesystems/web1\n\
              Created sandbox config /etc/libvirt-sandbox/services/web1.sandbox\n\
              Created unit file /etc/systemd/system/apache2@web1.service\n"
+        );
+        created.enabled = true;
+        assert_eq!(
+            shown(&created).strip_prefix(&three),
+            Some("Enabled apache2@web1.service\n")
         );
     }
 }

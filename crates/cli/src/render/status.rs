@@ -84,11 +84,10 @@ pub(crate) fn text(out: &mut impl Write, status: &Status) -> io::Result<()> {
     line("Content", &status.content.to_string())?;
     line("UUID", &status.uuid.to_string())?;
     if let Some(failure) = &status.last_failure {
-        let mut lines = failure.lines();
-        line("Last failure", lines.next().unwrap_or_default())?;
-        for more in lines {
-            line("", more)?;
-        }
+        line("Last failure", failure)?;
+    }
+    for said in &status.last_log {
+        line("", said)?;
     }
     Ok(())
 }
@@ -144,6 +143,7 @@ mod tests {
             processes: Some(7),
             init_pid: Some(4711),
             last_failure: None,
+            last_log: Vec::new(),
         }
     }
 
@@ -182,13 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_stopped_one_the_last_failure_is_told_line_by_line() {
+    fn of_one_that_failed_the_last_words_are_told_line_by_line() {
         let mut status = running();
-        status.entry = entry("web1", SandboxState::Stopped);
+        status.entry = entry("web1", SandboxState::Failed);
         status.inner.clear();
-        status.last_failure = Some("exit-code\nline".into());
+        status.last_failure = Some("exit-code".into());
+        status.last_log = vec!["line".into()];
         let text = shown(&status);
-        assert!(text.starts_with("web1: stopped\n"), "{text}");
+        assert!(text.starts_with("web1: failed\n"), "{text}");
         assert!(
             text.contains("  Unit:          apache2.service\n"),
             "{text}"

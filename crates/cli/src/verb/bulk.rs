@@ -28,7 +28,7 @@ pub(super) fn run<T: Serialize>(
     names: &[SandboxName],
     output: FormatOptions,
     ui: &mut Ui,
-    mut act: impl FnMut(&SandboxName, &mut Ui) -> Result<T, Failure>,
+    mut act: impl FnMut(&SandboxName) -> Result<T, Failure>,
     say: impl Fn(&T) -> String,
 ) -> Result<Status, Failure> {
     ui.set_quiet(output.quiet);
@@ -36,7 +36,7 @@ pub(super) fn run<T: Serialize>(
     let mut failed: Vec<&str> = Vec::new();
     let mut last = Status::OK;
     for name in names {
-        match act(name, ui) {
+        match act(name) {
             Ok(done) => {
                 if output.format == Format::Table {
                     for line in say(&done).lines() {
@@ -80,7 +80,7 @@ pub(super) fn would(
     ui: &mut Ui,
     verb: &str,
 ) -> Result<Status, Failure> {
-    let act = |name: &_, _: &mut Ui| Ok(vss_manager::inventory::status(host, name)?.entry);
+    let act = |name: &_| Ok(vss_manager::inventory::status(host, name)?.entry);
     let say = |entry: &ListEntry| format!("Would {verb} {}, which is {}", entry.name, entry.state);
     run(names, output, ui, act, say)
 }

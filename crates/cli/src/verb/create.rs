@@ -21,11 +21,11 @@ use crate::watch::Watch;
     arg_required_else_help = false,
     after_help = "Examples:
   Apache with the host's web pages:
-      virt-sandbox-service create -C -u apache2.service web1
+      virt-sandbox-service create -C -u apache2.service --confinement reduced web1
   One PostgreSQL cluster, started now and at boot:
-      virt-sandbox-service create -C -u postgresql@15-main --now --enable db1
+      virt-sandbox-service create -C -u postgresql@15-main --confinement reduced --now --enable db1
   An SSH server that sees one more directory of the host:
-      virt-sandbox-service create -u ssh.service --share /srv/files files1"
+      virt-sandbox-service create -u ssh.service --confinement reduced --share /srv/files files1"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -66,18 +66,32 @@ pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, 
         return super::plan::show(&host, &request, output, ui);
     }
     let watch = Watch::new(output.quiet);
-    let options = CreateOptions { now, enable };
-    let created = vss_manager::create::create(&host, &request, &options, &control(&watch))?;
-    match output.format {
-        Format::Json => render::json(ui.out(), &created)?,
-        Format::Table => {
-            for warning in &created.warnings {
-                ui.warning(warning);
-            }
-            if !output.quiet {
-                render::created::text(ui.out(), &created)?;
-            }
+    let control = control(&watch);
+    let options = CreateOptions { enable };
+    let mut created = vss_manager::create::create(&host, &request, &options, &control)?;
+    let is_table = output.format == Format::Table;
+    if is_table {
+        for warning in &created.warnings {
+            ui.warning(warning);
+        }
+        if !output.quiet {
+            render::created::text(ui.out(), &created)?;
+        }
+        // a start that takes long, or fails, leaves no doubt about what was made
+        ui.flush()?;
+    }
+    let started = now.then(|| vss_manager::lifecycle::start(&host, &request.name, &control));
+    if let Some(Ok(outcome)) = &started {
+        created.started = true;
+        if is_table {
+            ui.line(&super::lifecycle::started(outcome))?;
         }
     }
-    Ok(Status::OK)
+    if !is_table {
+        render::json(ui.out(), &created)?;
+    }
+    match started {
+        Some(Err(error)) => Err(error.into()),
+        _ => Ok(Status::OK),
+    }
 }

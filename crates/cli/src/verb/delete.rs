@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use clap::Args as ClapArgs;
-use vss_manager::Host;
 use vss_manager::delete::DeleteOptions;
 use vss_manager::outcome::DeleteOutcome;
+use vss_manager::{Host, Kind};
 use vss_model::SandboxName;
 
 use super::{Machine, bulk, control};
@@ -26,7 +26,7 @@ use crate::watch::Watch;
   virt-sandbox-service delete --yes web1 db1
   virt-sandbox-service delete --force --keep-content web1")]
 pub(crate) struct Args {
-    /// Stop it first where it is running
+    /// Stop it first where it is running; remove content that was kept
     #[arg(short, long)]
     pub(crate) force: bool,
 
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     pub(crate) yes: bool,
 
-    /// Leave the content directory where it is
+    /// Leave the content directory where it is; delete --force removes it later
     #[arg(long)]
     pub(crate) keep_content: bool,
 
@@ -60,15 +60,20 @@ pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status,
         force: args.force,
         keep_content: args.keep_content,
     };
+    let look = |name: &_| Ok(vss_manager::delete::plan(&host, name, &options)?);
+    let would = |outcome: &_| said("Would remove", outcome);
     if args.dry_run {
-        let act = |name: &_, _: &mut Ui| Ok(vss_manager::delete::plan(&host, name, &options)?);
-        return bulk::run(names, args.output, ui, act, |d| said("Would remove", d));
+        return bulk::run(names, args.output, ui, look, would);
     }
-    if !args.yes && !confirm(&host, names, &options, ui)? {
-        return Err(Failure::new("nothing was removed"));
+    if !args.yes {
+        match confirm(&host, names, &options, ui)? {
+            Answer::Yes => {}
+            Answer::No => return Err(Failure::new("nothing was removed")),
+            Answer::NothingToAsk => return bulk::run(names, args.output, ui, look, would),
+        }
     }
     let watch = Watch::new(args.output.quiet);
-    let act = |name: &_, _: &mut Ui| {
+    let act = |name: &_| {
         Ok(vss_manager::delete::delete(
             &host,
             name,
@@ -79,23 +84,40 @@ pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status,
     bulk::run(names, args.output, ui, act, |d| said("Removed", d))
 }
 
+enum Answer {
+    Yes,
+    No,
+    /// None of them can be removed, and looking at them tells why.
+    NothingToAsk,
+}
+
 /// Shows what goes and asks, on a terminal; elsewhere nobody is there to be asked.
 fn confirm(
     host: &Host,
     names: &[SandboxName],
     options: &DeleteOptions,
     ui: &mut Ui,
-) -> Result<bool, Failure> {
+) -> Result<Answer, Failure> {
     if !ui.can_ask() {
-        return Ok(true);
+        return Ok(Answer::Yes);
     }
+    let (mut shown, mut refused) = (false, false);
     for name in names {
-        // What can't be looked at is told by the delete itself.
-        if let Ok(deleted) = vss_manager::delete::plan(host, name, options) {
-            ui.show(&said("Would remove", &deleted))?;
+        match vss_manager::delete::plan(host, name, options) {
+            Ok(deleted) => {
+                ui.show(&said("Would remove", &deleted))?;
+                shown = true;
+            }
+            // told by the delete itself, which also finishes one that was cut short
+            Err(error) => refused |= error.kind() != Kind::NotFound,
         }
     }
-    ui.ask("Remove all that?")
+    Ok(match (shown, refused) {
+        (true, _) if ui.ask("Remove all that?")? => Answer::Yes,
+        (true, _) => Answer::No,
+        (false, true) => Answer::NothingToAsk,
+        (false, false) => Answer::Yes,
+    })
 }
 
 fn said(verb: &str, deleted: &DeleteOutcome) -> String {

@@ -24,6 +24,6 @@ pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status,
         format: Format::Json,
         quiet: false,
     };
-    let act = |name: &_, _: &mut Ui| Ok(vss_manager::inventory::inspect(&host, name)?);
+    let act = |name: &_| Ok(vss_manager::inventory::inspect(&host, name)?);
     bulk::run(&args.names.names, output, ui, act, |_| String::new())
 }

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   virt-sandbox-service list
-  virt-sandbox-service list -q | xargs virt-sandbox-service stop
+  virt-sandbox-service list -q | xargs -r virt-sandbox-service stop
   virt-sandbox-service list --format json | jq -r '.[] | select(.state == \"running\") | .name'")]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -44,6 +44,7 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
         Some(state) => host.labeller().of_process(state.init_pid)?,
         None => None,
     };
+    let shown = |text: &String| Sanitized::text(text).to_string();
     let failure = host.store().failure(name)?;
     Ok(Status {
         uuid: config.uuid,
@@ -57,7 +58,8 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
         memory: usage.map(|usage| usage.memory),
         processes: usage.map(|usage| usage.processes),
         init_pid: live.map(|state| state.init_pid),
-        last_failure: failure.map(|failure| Sanitized::text(&failure.message).to_string()),
+        last_failure: failure.as_ref().map(|failure| shown(&failure.message)),
+        last_log: failure.map_or_else(Vec::new, |failure| failure.log.iter().map(shown).collect()),
         entry,
     })
 }
@@ -128,7 +130,7 @@ fn protections(
     let mut all = vec![
         Protection {
             holds: config.confinement != Confinement::None,
-            what: format!("{}: {}", config.confinement, config.confinement.summary()),
+            what: config.confinement.summary().to_owned(),
         },
         selinux(host.labeller().mode(), config),
     ];

@@ -21,10 +21,7 @@ fn torn_off(run: impl FnOnce()) -> bool {
 
 #[test]
 fn a50_a_create_that_was_torn_off_is_undone_by_the_next_command() {
-    let options = CreateOptions {
-        enable: true,
-        now: false,
-    };
+    let options = CreateOptions { enable: true };
     for step in 0.. {
         let world = World::new();
         let before = world.snapshot();

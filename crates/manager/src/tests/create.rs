@@ -112,14 +112,7 @@ fn a56_an_interrupted_create_leaves_nothing_whenever_the_signal_comes() {
         let world = World::new();
         let before = world.snapshot();
         let watch = Watch::at(step, Interference::Cancel);
-        match world.create_with(
-            &request("web1"),
-            CreateOptions {
-                enable: true,
-                now: false,
-            },
-            &watch,
-        ) {
+        match world.create_with(&request("web1"), CreateOptions { enable: true }, &watch) {
             Ok(_) => {
                 last = step;
                 break;
@@ -153,14 +146,7 @@ fn a51_a_refusal_at_any_part_undoes_the_parts_before() {
         let before = world.snapshot();
         let watch = Watch::default();
         let error = world
-            .create_with(
-                &request("web1"),
-                CreateOptions {
-                    enable: true,
-                    now: false,
-                },
-                &watch,
-            )
+            .create_with(&request("web1"), CreateOptions { enable: true }, &watch)
             .unwrap_err();
         let after = world.snapshot();
         if let Error::NotUndone { .. } = error {

@@ -14,6 +14,11 @@ const UNIT: &str = "etc/systemd/system/demo@web1.service";
 const LINK: &str = "etc/systemd/system/multi-user.target.wants/demo@web1.service";
 const MEMORY: &str = "var/lib/libvirt-sandbox/web1";
 
+const FORCE: DeleteOptions = DeleteOptions {
+    force: true,
+    keep_content: false,
+};
+
 fn run(world: &World, options: DeleteOptions) -> Result<DeleteOutcome> {
     let watch = Watch::default();
     delete(&world.host(), &name("web1"), &options, &watch.control())
@@ -97,7 +102,21 @@ fn a48_any_half_of_a_sandbox_is_deleted() {
             world.host().store().release(uuid).unwrap();
         }
         let nothing_tells = gone(0) && gone(1) && gone(3) && gone(5);
-        match run(&world, DeleteOptions::default()) {
+        // as --keep-content leaves it, so it has to be asked for
+        let only_content = !gone(0) && gone(1) && gone(2) && gone(3) && gone(5);
+        if only_content {
+            let error = run(&world, DeleteOptions::default()).unwrap_err();
+            assert!(matches!(error, Error::OnlyContent { .. }), "{error}");
+            assert!(world.exists(CONTENT));
+        }
+        match run(
+            &world,
+            if only_content {
+                FORCE
+            } else {
+                DeleteOptions::default()
+            },
+        ) {
             Err(Error::NoSandbox { .. }) if nothing_tells => continue,
             other => drop(other.unwrap_or_else(|e| panic!("{missing:06b}: {}", e.with_causes()))),
         }
@@ -200,6 +219,37 @@ fn a15_content_can_be_kept_and_stays_out_of_reach() {
 }
 
 #[test]
+fn content_that_was_kept_goes_only_when_that_is_said() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create("web1").unwrap();
+    let keep = DeleteOptions {
+        keep_content: true,
+        ..DeleteOptions::default()
+    };
+    run(&world, keep).unwrap();
+    let kept = world.snapshot();
+    let host = world.host();
+    for error in [
+        run(&world, DeleteOptions::default()).unwrap_err(),
+        plan(&host, &name("web1"), &DeleteOptions::default()).unwrap_err(),
+        world.create("web1").unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::OnlyContent { .. }), "{error}");
+        assert_eq!(error.kind(), Kind::Conflict);
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("/var/lib/libvirt/filesystems/web1"), "{hint}");
+        assert!(hint.contains("delete --force web1"), "{hint}");
+        assert_eq!(world.snapshot(), kept);
+    }
+    // once more is no error, and takes nothing
+    run(&world, keep).unwrap();
+    assert_eq!(world.snapshot(), kept);
+    run(&world, FORCE).unwrap();
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
 fn a_config_edited_into_nonsense_can_be_deleted() {
     let world = World::new();
     let before = world.snapshot();
@@ -208,10 +258,6 @@ fn a_config_edited_into_nonsense_can_be_deleted() {
     let kept = run(&world, DeleteOptions::default()).unwrap();
     assert_eq!(kept.keeps.len(), 1);
     assert!(world.exists(CONFIG) && !world.exists(CONTENT));
-    let options = DeleteOptions {
-        force: true,
-        ..DeleteOptions::default()
-    };
-    run(&world, options).unwrap();
+    run(&world, FORCE).unwrap();
     assert_eq!(world.snapshot(), before);
 }

@@ -52,6 +52,13 @@ fn a40_a_failed_start_tells_what_the_runner_said() {
     assert!(message.contains("exit-code 3") && !message.contains('\u{1b}'));
     assert_eq!(log.len(), 1);
     assert!(!log[0].contains('\u{1b}'));
+    // and so do the others, to whoever comes later
+    let list = inventory::list(&world.host()).unwrap();
+    assert_eq!(list[0].state, SandboxState::Failed);
+    let status = inventory::status(&world.host(), &name("web1")).unwrap();
+    assert_eq!(status.entry.state, SandboxState::Failed);
+    assert!(status.last_failure.unwrap().contains("exit-code 3"));
+    assert_eq!(status.last_log, log);
 }
 
 #[test]
@@ -79,10 +86,7 @@ fn without_systemd_a_runner_is_spawned_and_its_failure_told() {
     let watch = Watch::default();
     let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
     assert!(matches!(error, Error::StartFailed { .. }), "{error}");
-    let enable = crate::create::CreateOptions {
-        enable: true,
-        now: false,
-    };
+    let enable = crate::create::CreateOptions { enable: true };
     let error = world
         .create_with(&super::world::request("web2"), enable, &watch)
         .unwrap_err();
