@@ -345,6 +345,21 @@ fn a15_trees_that_root_inside_writes_are_nosuid_and_nodev() {
     );
 }
 
+#[test]
+fn only_root_makes_files_where_sockets_are_looked_for() {
+    let attempt = |file: &'static str| {
+        let touch = [
+            "execute", "--user", "www-data", "iso-r", "--", "touch", file,
+        ];
+        PAIR.lab.vss(&touch).code()
+    };
+    for file in ["/run/lab.sock", "/etc/lab", "/var/lib/lab"] {
+        assert_eq!(attempt(file), Some(1), "{file}");
+    }
+    // The pair: a directory that is for everybody.
+    assert_eq!(attempt("/tmp/lab.sock"), Some(0));
+}
+
 /// The capability sets and the filter in the text of a `/proc/PID/status`.
 fn privileges(text: &str) -> Vec<[&str; 2]> {
     let fields = text.lines().filter_map(|line| {
