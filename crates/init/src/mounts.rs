@@ -100,7 +100,21 @@ pub(crate) fn harden(writable: &[PathBuf]) -> Result<(), Failure> {
             set(&mount.target, attributes, Stage::Mounts)?;
         }
     }
+    if mounted.iter().any(|mount| mount.target == Path::new(RUN)) {
+        close_run()?;
+    }
     Ok(())
+}
+
+/// libvirt mounts each tmpfs as one of temporary files, in which everybody may make some. In this
+/// one, sockets and PID files of services are looked for by name.
+const RUN: &str = "/run";
+
+fn close_run() -> Result<(), Failure> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(RUN, flags, Mode::empty())
+        .and_then(|run| rustix::fs::fchmod(run, Mode::from_raw_mode(0o755)))
+        .map_err(Failure::io(Stage::Mounts, RUN))
 }
 
 /// Debian's systemd mounts this before anything else and halts if it can't, which without

@@ -256,6 +256,7 @@ impl Error {
             Self::NotUndone { .. } => {
                 "the next create, start or delete tries again to clean up".to_owned()
             }
+            Self::Store(vss_config::Error::Config(problem)) => correct(&problem.path)?,
             Self::Connection(error) => return error.hint(),
             Self::Network(error) => return error.hint(),
             _ => return None,
@@ -274,6 +275,14 @@ impl Error {
         }
         text
     }
+}
+
+/// What to do about a config that can't be understood; `None` where its name is none of a sandbox.
+fn correct(config: &std::path::Path) -> Option<String> {
+    let name: SandboxName = config.file_stem()?.to_str()?.parse().ok()?;
+    Some(format!(
+        "correct the file, or `virt-sandbox-service delete {name}` removes the sandbox"
+    ))
 }
 
 fn kind_of_plan(error: &vss_plan::PlanError) -> Kind {

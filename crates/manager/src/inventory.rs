@@ -60,7 +60,7 @@ fn line(
     match config {
         Ok(config) => fill(host, &mut entry, &config),
         Err(vss_config::Error::NoSandbox { .. }) => entry.state = SandboxState::Incomplete,
-        Err(error) => entry.problem = Some(crate::Error::from(error).with_causes()),
+        Err(error) => entry.problem = Some(told(&error.into())),
     }
     if incomplete {
         entry.state = SandboxState::Incomplete;
@@ -68,6 +68,15 @@ fn line(
             Some("a change was cut short; the next create, start or delete cleans up".to_owned());
     }
     entry
+}
+
+/// An error and what to do about it.
+fn told(error: &crate::Error) -> String {
+    let text = error.with_causes();
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
 }
 
 fn fill(host: &Host, entry: &mut ListEntry, config: &SandboxConfig) {

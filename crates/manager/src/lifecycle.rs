@@ -135,13 +135,17 @@ fn start_detached(host: &Host, config: &SandboxConfig, control: &Control<'_>) ->
     }
 }
 
-/// What the runner said last, or else what is known.
+/// What the runner said last, or else what is known. Without libvirt it said that, but not what to
+/// do about it.
 fn start_failed(host: &Host, config: &SandboxConfig, otherwise: &str) -> Error {
     let failure = host.store().failure(&config.name).ok().flatten();
     let (message, log) = match failure {
         Some(failure) => (failure.message, failure.log),
         None => (otherwise.to_owned(), Vec::new()),
     };
+    if let (true, Err(error @ Error::Connection(_))) = (log.is_empty(), host.hypervisor()) {
+        return error;
+    }
     let shown = |text: &str| Sanitized::text(text).to_string();
     Error::StartFailed {
         name: config.name.clone(),

@@ -86,10 +86,21 @@ impl FromIterator<Category> for CategorySet {
 }
 
 impl fmt::Display for CategorySet {
-    /// `c1,c2`, ascending; runs are not shortened.
+    /// `c1,c2`, ascending, three and more in a row as `c1.c3`: the kernel's own form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, category) in self.iter().enumerate() {
-            write!(f, "{}{category}", if n == 0 { "" } else { "," })?;
+        let mut rest = self.iter().peekable();
+        let mut comma = "";
+        while let Some(first) = rest.next() {
+            let mut last = first;
+            while let Some(next) = rest.next_if(|next| next.0 == last.0 + 1) {
+                last = next;
+            }
+            write!(f, "{comma}{first}")?;
+            comma = ",";
+            if last != first {
+                let joint = if last.0 - first.0 > 1 { "." } else { comma };
+                write!(f, "{joint}{last}")?;
+            }
         }
         Ok(())
     }
@@ -416,6 +427,9 @@ mod tests {
     fn levels_are_normalised() {
         assert_eq!(level("s0:c720,c117,c117").to_string(), "s0:c117,c720");
         assert_eq!(level("s0-s0").to_string(), "s0");
+        assert_eq!(level("s0:c1.c2,c4").to_string(), "s0:c1,c2,c4");
+        assert_eq!(level("s0:c7,c1,c3,c2").to_string(), "s0:c1.c3,c7");
+        assert_eq!(level("s0:c0.c1023").to_string(), "s0:c0.c1023");
         assert!(level("s0-s0:c0.c1023").is_range());
         assert_eq!(level("s0-s0:c0.c1023").clearance().len(), 1024);
     }

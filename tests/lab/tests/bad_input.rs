@@ -30,6 +30,13 @@ fn a_request_that_does_not_fit_the_host_changes_nothing() {
         &["--confinement", "reduced", "-u", "apache.service", "x1"],
         &["apache.service", "apache2.service"],
     );
+    refused(
+        &["--confinement", "reduced", "-u", "lab-nowhere-near", "x1"],
+        &[
+            "no unit lab-nowhere-near.service",
+            "systemctl list-unit-files",
+        ],
+    );
     // SELinux and user namespaces are not to be had in the lab.
     refused(
         &["-u", "apache2.service", "x1"],
@@ -187,6 +194,34 @@ fn a22_a_name_that_is_taken_and_a_unit_of_the_administrator_are_left_alone() {
 }
 
 #[test]
+fn a_level_that_is_malformed_or_too_wide_is_named() {
+    let lab = Lab::enter();
+    let before = Snapshot::settled(&lab);
+    let all = "s0:c0.c1023";
+    for (level, status, wanted) in [
+        ("nonsense", 2, "as in s0:c1,c2"),
+        ("s0:", 2, "s0:"),
+        ("s0:c1,c1024", 2, "c0 to c1023"),
+        ("s0:c5.c1", 2, "c5.c1"),
+        (all, 1, "has 1024 categories"),
+        ("s0:c1,c2,c3", 1, "s0:c1.c3 has 3 categories"),
+        ("s0-s0:c1,c2", 1, "is a range"),
+        ("s0", 1, "has no category"),
+    ] {
+        let mut args = vec!["-u", "apache2.service", "-l", level, "lev0"];
+        args.extend(REDUCED);
+        let text = create(&lab, &args).failed(status);
+        assert!(text.contains(wanted), "{level}: {text}");
+        assert!(text.len() < 300, "{level}: {text}");
+        let next = ["--help", "--allow-shared-label"];
+        assert!(next.iter().any(|n| text.contains(n)), "{level}: {text}");
+    }
+    before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
+    // The pair: one that is well-formed, as wide as a container's own.
+    drop(lab.create("lev0", &["-u", "apache2.service", "-l", "s0:c5,c1"]));
+}
+
+#[test]
 fn a27_a_level_in_use_needs_to_be_allowed() {
     let lab = Lab::enter();
     let _one = lab.create("lev1", &["-u", "apache2.service", "-l", "s0:c1,c2"]);
@@ -209,24 +244,82 @@ fn a27_a_level_in_use_needs_to_be_allowed() {
 #[test]
 fn a_config_edited_into_nonsense_is_named_and_keeps_no_stop_and_no_delete() {
     let lab = Lab::enter();
-    let sandbox = lab.create("nonsense", &["-u", "apache2.service"]);
+    let local = ["-u", "apache2.service", "-N", "none"];
+    // The first start makes what stays: libvirt's cgroups.
+    let warm = lab.create("warm", &local);
+    warm.start();
+    warm.stop();
+    let before = Snapshot::settled(&lab);
+    let sandbox = lab.create("nonsense", &local);
     let config = "/etc/libvirt-sandbox/services/nonsense.sandbox";
-    let sound = std::fs::read(config).expect("the config");
-    std::fs::write(config, "version = \"x\"\n[[[\n").expect("an edit");
+    let sound = std::fs::read_to_string(config).expect("the config");
+    let edited = |from: &str, to: &str| {
+        let at = sound.find(from).expect("what is edited");
+        let line = sound[..at].matches('\n').count() + 1;
+        (sound.replacen(from, to, 1), line)
+    };
+    // the edit, and how it is told: by the line, the key and what is wrong
+    for ((text, line), wanted) in [
+        (edited("version = 1", "version = \"x\""), &["version"][..]),
+        (edited("[sandbox]", "[[["), &["TOML"]),
+        (edited("uuid = ", "uuid = 7 # "), &["sandbox.uuid", "text"]),
+        (
+            edited("confinement = ", "confinement = \"iron\" # "),
+            &["security.confinement", "iron", "reduced"],
+        ),
+        (
+            edited("label = ", "colour = \"red\"\nlabel = "),
+            &["security.colour", "no such key"],
+        ),
+    ] {
+        std::fs::write(config, &text).expect("an edit");
+        let told = |said: &str| {
+            let place = format!("{config}, line {line}");
+            for word in [place.as_str(), "delete nonsense"].iter().chain(wanted) {
+                assert!(said.contains(word), "{word} is not in {said}");
+            }
+        };
+        for verb in ["start", "stop", "restart", "status"] {
+            told(&lab.vss(&[verb, "nonsense"]).failed(1));
+        }
+        told(&lab.vss(&["list"]).ended(0).stderr());
+        let list = lab.vss(&["list", "--format", "json"]).json();
+        assert_eq!(list[0]["state"], "broken", "{list}");
+        told(list[0]["problem"].as_str().unwrap_or_default());
+        assert_eq!(list[1]["state"], "stopped", "{list}");
+        let now = std::fs::read_to_string(config).expect("the config");
+        assert_eq!(now, text, "a hand edit was changed");
+    }
+    std::fs::write(config, sound.replace("version = 1", "version = 99")).expect("an edit");
     let text = lab.vss(&["start", "nonsense"]).failed(1);
-    assert!(text.contains(config), "{text}");
-    let list = lab.vss(&["list", "--format", "json"]).json();
-    assert_eq!(list[0]["state"], "broken", "{list}");
+    for word in [config, "version 99", "use the program that wrote it"] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+    // Corrected, it is as it was.
     std::fs::write(config, &sound).expect("an edit");
     sandbox.start();
+    // What runs is stopped all the same, by the name of its domain.
     std::fs::write(config, "").expect("an edit");
     let said = lab.vss(&["stop", "nonsense"]).ok();
     assert_eq!(said, "Stopped nonsense\n");
     // and not with the words of a stop where nothing runs
     let text = lab.vss(&["stop", "nonsense"]).failed(1);
     assert!(text.contains(config), "{text}");
-    lab.vss(&["delete", "--force", "nonsense"]).ok();
-    assert_eq!(lab.vss(&["list", "-q"]).ok(), "");
+    std::fs::write(config, &sound).expect("an edit");
+    sandbox.start();
+    // A running one too is refused unless forced, and is gone when it is.
+    std::fs::write(config, "[[[\n").expect("an edit");
+    let text = lab.vss(&["delete", "--yes", "nonsense"]).failed(1);
+    assert!(text.contains("--force"), "{text}");
+    lab.vss(&["delete", "--yes", "--force", "nonsense"]).ok();
+    before.assert_same(&Snapshot::settled(&lab), "a broken one left something");
+
+    let _again = lab.create("nonsense", &local);
+    // As long as it tells whose it is, no force is needed.
+    let sound = std::fs::read_to_string(config).expect("the config");
+    std::fs::write(config, format!("[[[\n{sound}")).expect("an edit");
+    lab.vss(&["delete", "--yes", "nonsense"]).ok();
+    before.assert_same(&Snapshot::settled(&lab), "a broken one left something");
 }
 
 #[test]

@@ -21,7 +21,11 @@ fn a47_a_restart_of_libvirtd_is_nothing_to_a_container() {
     assert_eq!(sandbox.first_process(), before);
     sandbox.execute(&["true"]).ok();
     // Without libvirt a start says what is missing; the container that runs is not touched.
-    assert!(lab.vss(&["start", "other"]).failed(1).contains("libvirt"));
+    let text = lab.vss(&["start", "other"]).failed(1);
+    assert!(
+        text.contains("libvirt is not running") && text.contains("\nhint: run `"),
+        "{text}"
+    );
     let create = [
         "create",
         "-u",

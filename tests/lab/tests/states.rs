@@ -154,7 +154,15 @@ fn a49_a_container_without_its_runner_goes_on_and_is_stopped_gracefully() {
     fixture::service(&lab, "lab-orphan", "", service);
     let sandbox = lab.create("orphan", &["-u", "lab-orphan.service"]);
     sandbox.start();
-    lab.run("pkill", &["-KILL", "-x", "virt-sandbox-wa"]).ok();
+    // The runner tells that the container is up, and then becomes the waiter.
+    let kill = || lab.run("pkill", &["-KILL", "-x", "virt-sandbox-wa"]).code();
+    let killed = (0..600).any(|_| {
+        kill() == Some(0) || {
+            std::thread::sleep(Duration::from_millis(100));
+            false
+        }
+    });
+    assert!(killed, "there is no waiter");
     sandbox.execute(&["true"]).ok();
     sandbox.settles("running");
     sandbox.stop();

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use vss_config::Store;
+use vss_model::SandboxName;
 use vss_model::confinement::payload_cgroup;
 
 use crate::error::{Error, at};
@@ -29,32 +31,37 @@ impl Sandbox {
         let mounts = fs::read_to_string("/proc/self/mountinfo")
             .map_err(at("read", "/proc/self/mountinfo"))?;
         let found = directories(&membership, &mounts, &payload_cgroup(self.config.uuid));
-        let path = self.cgroups_file();
+        let path = file(&self.store, self.name());
         fs::write(&path, found.join("\n")).map_err(at("write", path))
     }
 
     /// Removes what was noted and is still there.
     pub(crate) fn remove_cgroups(&self) {
         let payload = payload_cgroup(self.config.uuid);
-        let path = self.cgroups_file();
-        let noted = fs::read_to_string(&path).unwrap_or_default();
-        for line in noted.lines().filter(|line| line.ends_with(&payload)) {
-            match line.strip_prefix(UNMOUNTED) {
-                None => remove_patiently(Path::new(line)),
-                Some(below) => {
-                    if let Ok(root) = mount_unseen() {
-                        let root = format!("/proc/self/fd/{}", root.as_raw_fd());
-                        remove_patiently(&Path::new(&root).join(below.trim_start_matches('/')));
-                    }
+        remove_noted(&self.store, self.name(), &payload);
+    }
+}
+
+/// As [`Sandbox::remove_cgroups`], of a sandbox whose config can't be read.
+pub(crate) fn remove_noted(store: &Store, name: &SandboxName, payload: &str) {
+    let path = file(store, name);
+    let noted = fs::read_to_string(&path).unwrap_or_default();
+    for line in noted.lines().filter(|line| line.ends_with(payload)) {
+        match line.strip_prefix(UNMOUNTED) {
+            None => remove_patiently(Path::new(line)),
+            Some(below) => {
+                if let Ok(root) = mount_unseen() {
+                    let root = format!("/proc/self/fd/{}", root.as_raw_fd());
+                    remove_patiently(&Path::new(&root).join(below.trim_start_matches('/')));
                 }
             }
         }
-        let _ = fs::remove_file(path);
     }
+    let _ = fs::remove_file(path);
+}
 
-    fn cgroups_file(&self) -> PathBuf {
-        self.store.places().runtime(self.name()).join(FILE)
-    }
+fn file(store: &Store, name: &SandboxName) -> PathBuf {
+    store.places().runtime(name).join(FILE)
 }
 
 /// The v2 hierarchy, mounted at no path.

@@ -3,7 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use vss_config::Store;
 use vss_libvirt::{Hypervisor, RunningDomain};
+use vss_model::SandboxName;
+use vss_model::confinement::payload_cgroup;
 use vss_runner::console::Console;
 use vss_runner::handover::{self, Options};
 use vss_runner::notify::Inbox;
@@ -12,6 +15,7 @@ use vss_runner::upstream::Upstream;
 use vss_runner::{say, sys};
 
 use crate::attend::{self, Parts};
+use crate::cgroups::remove_noted;
 use crate::error::{Error, chain, io};
 use crate::launch;
 use crate::sandbox::Sandbox;
@@ -170,11 +174,29 @@ pub(crate) fn give_up(sandbox: &Sandbox, error: Error) -> Error {
 /// Takes away what stood for a running container. What can't be taken away is taken over by the next
 /// start.
 pub(crate) fn clear(sandbox: &Sandbox) {
-    sandbox.remove_cgroups();
-    let host = sandbox.host_directory();
+    clear_of(
+        &sandbox.store,
+        sandbox.name(),
+        &payload_cgroup(sandbox.config.uuid),
+    );
+}
+
+fn clear_of(store: &Store, name: &SandboxName, payload: &str) {
+    remove_noted(store, name, payload);
+    let host = store.places().runtime(name).join("host");
     let _ = fs::remove_file(host.join("notify"));
     let _ = fs::remove_dir(host);
-    if let Err(error) = sandbox.store.clear_state(sandbox.name()) {
+    if let Err(error) = store.clear_state(name) {
         say(&chain(&error));
     }
+}
+
+/// A container has ended whose config was edited into nonsense, or deleted, while it ran: what is
+/// left of it is known by its state.
+pub(crate) fn without_config(name: &SandboxName, options: &Options) -> Result<(), Error> {
+    let store = Sandbox::store(options)?;
+    if let Some(state) = store.state(name)? {
+        clear_of(&store, name, &payload_cgroup(state.uuid));
+    }
+    Ok(())
 }

@@ -80,7 +80,13 @@ fn run() -> Result<u8, Error> {
         .map_err(|error| Error::Usage(format!("{error}")))?;
     match verb.as_str() {
         "start" => launch::start(&Sandbox::open(&name, &options)?),
-        "ended" => ended::run(&Sandbox::open(&name, &options)?, &options),
+        "ended" => match Sandbox::open(&name, &options) {
+            Ok(sandbox) => ended::run(&sandbox, &options),
+            Err(error) => {
+                ended::without_config(&name, &options)?;
+                Err(error)
+            }
+        },
         "stop" => stop::run(&Sandbox::open(&name, &options)?),
         "reload" => inside::reload(&Sandbox::open(&name, &options)?),
         other => Err(Error::Usage(format!("there is no verb {other}"))),

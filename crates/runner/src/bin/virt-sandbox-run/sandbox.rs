@@ -30,17 +30,22 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn open(name: &SandboxName, options: &Options) -> Result<Self, Error> {
+        let store = Self::store(options)?;
+        Ok(Self {
+            config: store.load(name)?,
+            store,
+            root: options.get("root")?,
+            libvirt: OnceCell::new(),
+        })
+    }
+
+    /// Where all sandboxes are stored.
+    pub(crate) fn store(options: &Options) -> Result<Store, Error> {
         let root: Option<String> = options.get("root")?;
         let places = root
             .as_deref()
             .map_or_else(Places::host, |root| Places::under(Path::new(root)));
-        let store = Store::open(places);
-        Ok(Self {
-            config: store.load(name)?,
-            store,
-            root,
-            libvirt: OnceCell::new(),
-        })
+        Ok(Store::open(places))
     }
 
     pub(crate) fn name(&self) -> &SandboxName {
