@@ -198,10 +198,7 @@ impl Systemd {
     ) -> zbus::Result<(JobRemovedStream, OwnedObjectPath)> {
         let proxy = self.proxy().await?;
         let ends = proxy.receive_job_removed().await?;
-        // On the bus systemd sends signals to subscribers only; on its private socket to all.
-        if self.connection.is_bus() {
-            proxy.subscribe().await?;
-        }
+        subscribe(&proxy).await?;
         let name = unit.as_str();
         let path = match job {
             Job::Start => proxy.start_unit(name, "replace").await?,
@@ -333,6 +330,19 @@ async fn within<T>(
 }
 
 /// What an error of zbus means.
+/// On the bus systemd sends signals to subscribers only; on its private socket to all, and answers
+/// this too. A subscription lasts as long as the connection, and a second one is refused.
+async fn subscribe(proxy: &ManagerProxy<'_>) -> zbus::Result<()> {
+    match proxy.subscribe().await {
+        Err(zbus::Error::MethodError(name, ..))
+            if name.as_str() == "org.freedesktop.systemd1.AlreadySubscribed" =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 fn refused(call: &str, error: zbus::Error) -> ManagerError {
     let answered = |name: &str, message: Option<&str>| ManagerError::Refused {
         call: call.to_owned(),

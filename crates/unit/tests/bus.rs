@@ -24,7 +24,17 @@ enum Manner {
     WrongTypes,
 }
 
+/// What systemd says to a client that asks for its signals twice.
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.freedesktop.systemd1")]
+enum Refusal {
+    #[zbus(error)]
+    Bus(zbus::Error),
+    AlreadySubscribed(String),
+}
+
 struct MockManager {
+    subscribed: bool,
     manner: Manner,
     calls: mpsc::Sender<String>,
 }
@@ -68,6 +78,14 @@ impl MockManager {
 
 #[interface(name = "org.freedesktop.systemd1.Manager")]
 impl MockManager {
+    fn subscribe(&mut self) -> Result<(), Refusal> {
+        if std::mem::replace(&mut self.subscribed, true) {
+            let text = "Client is already subscribed.";
+            return Err(Refusal::AlreadySubscribed(text.to_owned()));
+        }
+        Ok(())
+    }
+
     async fn start_unit(
         &self,
         name: &str,
@@ -251,7 +269,14 @@ fn serve(manner: Manner) -> (Systemd, mpsc::Receiver<String>) {
             let builder = Builder::unix_stream(theirs)
                 .server(zbus::Guid::generate())
                 .p2p()
-                .serve_at("/org/freedesktop/systemd1", MockManager { manner, calls });
+                .serve_at(
+                    "/org/freedesktop/systemd1",
+                    MockManager {
+                        subscribed: false,
+                        manner,
+                        calls,
+                    },
+                );
             let builder = if manner == Manner::WrongTypes {
                 builder.serve_at(unit, WrongUnit)
             } else {
