@@ -108,7 +108,7 @@ pub(crate) fn load() -> Result<(), OpenError> {
 fn fill() -> Result<(), String> {
     // SAFETY: the name is a C string; the library's constructors are libvirt's own, and it stays
     // loaded to the end, so that a slot never points to what is gone
-    let library = unsafe { libc::dlopen(LIBRARY.as_ptr(), libc::RTLD_NOW | libc::RTLD_NODELETE) };
+    let library = unsafe { libc::dlopen(LIBRARY.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NODELETE) };
     if library.is_null() {
         return Err(last_error());
     }
