@@ -158,11 +158,14 @@ pub(crate) fn names(directory: &Path) -> Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Removes an empty directory; `false` where it isn't there or isn't empty.
+/// Removes an empty directory; `false` where it isn't there, isn't empty or something is mounted on
+/// it, which makes it the administrator's.
 pub(crate) fn remove_empty(directory: &Path) -> Result<bool> {
     match rustix::fs::unlinkat(CWD, directory, AtFlags::REMOVEDIR) {
         Ok(()) => sync_directory_of(directory).map(|()| true),
-        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
+        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::BUSY) => {
+            Ok(false)
+        }
         Err(error) => Err(error).context("remove the directory", directory),
     }
 }
