@@ -13,6 +13,7 @@
 //! one. What a database lists and can't be used is left out with a [`Note`]; a database that can't
 //! be trusted as a whole is an [`Error`] that names the file.
 
+mod dependents;
 pub mod dpkg;
 mod error;
 mod index;

@@ -8,6 +8,7 @@ use super::relation::{Alternatives, Target};
 use super::status::{Record, Status};
 use super::version::Operator;
 use crate::Note;
+use crate::dependents::dependents;
 
 /// The installed packages.
 #[derive(Debug)]
@@ -107,14 +108,7 @@ impl Catalogue {
         let Some(name) = self.find(name).map(|n| &self.names[n]) else {
             return Vec::new();
         };
-        let mut out: BTreeMap<PackageName, RelationKind> = BTreeMap::new();
-        for (n, relations) in self.relations.iter().enumerate() {
-            let strongest = relations.iter().filter(|r| r.to == *name).map(|r| r.kind);
-            if let Some(kind) = strongest.min() {
-                out.insert(self.names[n].clone(), kind);
-            }
-        }
-        out.into_iter().collect()
+        dependents(&self.names, &self.relations, name)
     }
 
     /// A package for all architectures counts as one of the host's own.

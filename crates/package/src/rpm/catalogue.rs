@@ -8,6 +8,7 @@ use vss_model::{PackageName, Relation, RelationKind};
 use super::dependency::{Capability, Dependency};
 use super::record::Record;
 use super::version::{self, EQUAL};
+use crate::dependents::dependents;
 
 /// The architecture of a package for all of them.
 const NOARCH: &str = "noarch";
@@ -95,14 +96,7 @@ impl Catalogue {
         let Some(name) = self.find(name).map(|n| &self.names[n]) else {
             return Vec::new();
         };
-        let mut out: BTreeMap<PackageName, RelationKind> = BTreeMap::new();
-        for (n, relations) in self.relations.iter().enumerate() {
-            let strongest = relations.iter().filter(|r| r.to == *name).map(|r| r.kind);
-            if let Some(kind) = strongest.min() {
-                out.insert(self.names[n].clone(), kind);
-            }
-        }
-        out.into_iter().collect()
+        dependents(&self.names, &self.relations, name)
     }
 
     fn architecture(&self, n: usize) -> &str {
