@@ -225,8 +225,14 @@ fn a18_libvirtd_validates_what_is_written() {
                 &["-q", "-c", "lxc:///system", "create", "--validate", &file],
             );
             let running = libvirt.find(spec.uuid).unwrap().unwrap();
-            let arguments = fs::read(format!("/proc/{}/cmdline", running.init_pid)).unwrap();
-            assert!(String::from_utf8(arguments).unwrap().contains(&script));
+            // libvirt answers once the process is there, which may be before it executes the script.
+            eventually("the script", || {
+                let arguments = fs::read(format!("/proc/{}/cmdline", running.init_pid)).unwrap();
+                String::from_utf8(arguments)
+                    .unwrap()
+                    .contains(&script)
+                    .then_some(())
+            });
             let environment = fs::read(format!("/proc/{}/environ", running.init_pid)).unwrap();
             let environment = String::from_utf8(environment).unwrap();
             assert!(environment.split('\0').any(|e| e == "A=b c=d"));
