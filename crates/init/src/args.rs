@@ -4,7 +4,7 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use vss_model::Confinement;
+use vss_model::{Confinement, IdRange};
 
 use crate::failure::{Failure, Stage};
 
@@ -18,6 +18,8 @@ pub(crate) enum Args {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Boot {
     pub(crate) confinement: Confinement,
+    /// The users of the host that this process is to be root of; `None` for the host's own.
+    pub(crate) private_users: Option<IdRange>,
     /// Trees that are writable inside, each a mount of its own.
     pub(crate) writable: Vec<PathBuf>,
     /// The SELinux context to find this process in.
@@ -34,6 +36,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
         _ => {}
     }
     let mut confinement = None;
+    let mut private_users = None;
     let mut writable = Vec::new();
     let mut label = None;
     while let Some(option) = args.next() {
@@ -43,12 +46,18 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
         };
         match option.to_str() {
             Some("--confinement") => confinement = Some(parse_confinement(&value()?)?),
+            Some("--private-users") => private_users = Some(parse_users(&value()?)?),
             Some("--writable") => writable.push(parse_path(value()?)?),
             Some("--label") => label = Some(value()?),
             Some("--") => {
+                let confinement =
+                    confinement.ok_or_else(|| usage("--confinement is missing".to_owned()))?;
+                if confinement.needs_private_users() && private_users.is_none() {
+                    return Err(usage("--private-users is missing".to_owned()));
+                }
                 return Ok(Args::Boot(Boot {
-                    confinement: confinement
-                        .ok_or_else(|| usage("--confinement is missing".to_owned()))?,
+                    confinement,
+                    private_users,
                     writable,
                     label,
                     command: parse_command(args)?,
@@ -79,6 +88,12 @@ fn parse_confinement(value: &OsString) -> Result<Confinement, Failure> {
     let text = value.to_string_lossy();
     text.parse()
         .map_err(|error| usage(format!("--confinement: {error}")))
+}
+
+fn parse_users(value: &OsString) -> Result<IdRange, Failure> {
+    let text = value.to_string_lossy();
+    text.parse()
+        .map_err(|error| usage(format!("--private-users: {error}")))
 }
 
 fn parse_path(value: OsString) -> Result<PathBuf, Failure> {
@@ -112,10 +127,11 @@ mod tests {
     #[test]
     fn the_plans_line_is_understood() {
         let args = parse_words(
-            "--confinement reduced --writable /etc --writable /var --label a:b:c:s0:c1,c2 -- /usr/lib/systemd/systemd --unit=x",
+            "--confinement reduced --private-users 100000:65536 --writable /etc --writable /var --label a:b:c:s0:c1,c2 -- /usr/lib/systemd/systemd --unit=x",
         );
         let expected = Boot {
             confinement: Confinement::Reduced,
+            private_users: Some("100000:65536".parse().unwrap()),
             writable: vec!["/etc".into(), "/var".into()],
             label: Some("a:b:c:s0:c1,c2".into()),
             command: vec![
@@ -134,6 +150,8 @@ mod tests {
             "--confinement reduced",
             "--confinement",
             "--confinement strong -- /x",
+            "--confinement userns -- /x",
+            "--confinement userns --private-users 0:65536 -- /x",
             "--writable /etc -- /x",
             "--confinement none --writable etc -- /x",
             "--confinement none -- systemd",

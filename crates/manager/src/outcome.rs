@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use vss_model::{
-    AbsPath, Confinement, InnerState, Manifest, SandboxConfig, SandboxName, SandboxState,
+    AbsPath, Confinement, IdRange, InnerState, Manifest, SandboxConfig, SandboxName, SandboxState,
     SecurityContext, UnitName, Uuid,
 };
 
@@ -127,8 +127,15 @@ pub struct ListEntry {
     pub units: Vec<UnitName>,
     /// Its state.
     pub state: SandboxState,
-    /// What holds root inside; `None` where the config can't be read.
+    /// What the config says holds root inside; `None` where it can't be read.
     pub confinement: Option<Confinement>,
+    /// What does, by what the host says now.
+    pub confined: Option<String>,
+    /// Whether that is what the config says.
+    pub as_planned: bool,
+    /// The users of the host that are those inside; `None` where they are the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_users: Option<IdRange>,
     /// Its address; `None` for loopback only.
     pub address: Option<Ipv4Addr>,
     /// When it was started, in seconds since 1970; `None` where it doesn't run.

@@ -163,6 +163,13 @@ impl Proc {
         fs::read_to_string(self.0.join(pid.to_string()).join(path)).ok()
     }
 
+    /// Whether the kernel makes user namespaces (namespaces(7)).
+    pub(crate) fn makes_user_namespaces(&self) -> bool {
+        let limit = fs::read_to_string(self.0.join("sys/user/max_user_namespaces"));
+        let limit = limit.ok().and_then(|text| text.trim().parse().ok());
+        self.0.join("self/ns/user").symlink_metadata().is_ok() && limit.unwrap_or(0u64) > 0
+    }
+
     /// Whether all controllers are in the one hierarchy of cgroup v2: by what is mounted, as a
     /// machine with v1 controllers may have an empty v2 hierarchy beside them (cgroups(7)).
     pub(crate) fn cgroup_v2_only(&self) -> bool {

@@ -193,6 +193,7 @@ pub(super) fn name(text: &str) -> SandboxName {
 pub(super) fn request(name: &str) -> CreateRequest {
     CreateRequest {
         confinement: ConfinementChoice::Exactly(Confinement::Reduced),
+        private_users: None,
         network: NetworkChoice::Default,
         ..CreateRequest::new(self::name(name), vec!["demo.service".parse().unwrap()])
     }

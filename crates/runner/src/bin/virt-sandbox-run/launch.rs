@@ -14,6 +14,7 @@ use vss_runner::notify::Inbox;
 use vss_runner::sys;
 
 use crate::attend::{self, Parts};
+use crate::confine;
 use crate::ended::give_up;
 use crate::error::{Error, at, io};
 use crate::ground;
@@ -54,6 +55,7 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     if let Some(running) = sandbox.running()? {
         return Ok((running, true));
     }
+    confine::check(&sandbox.config, is_selinux_on())?;
     sandbox.remove_cgroups();
     sandbox.forget_report();
     if let Some(network) = &sandbox.config.network {

@@ -15,6 +15,7 @@
 
 mod attend;
 mod cgroups;
+mod confine;
 mod ended;
 mod error;
 mod ground;
