@@ -96,6 +96,7 @@ impl Apply<'_> {
         self.identity.make_content_parent(host)?;
         let content = self.identity.content_on(host)?;
         let root = content.stage()?;
+        label::label_top(host, &root, &config.file_label)?;
         let files = populate::populate(host, self.plan, &root, self.control)?;
         self.control.check()?;
         label::label(host, &root, &config.file_label, self.control)?;
