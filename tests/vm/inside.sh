@@ -3,6 +3,7 @@
 # A check prints one line, "ok" or "not ok", and with the latter its evidence. A case goes on after a
 # check that failed; a command that fails outside a check ends it.
 
+shopt -s extglob
 vss=virt-sandbox-service
 
 # check WHAT COMMAND...: the command succeeds.
@@ -93,7 +94,7 @@ becomes() {
 # the line may take a while, from the journal inside over the console.
 said() {
     local status=0
-    if [[ $(unit_is "$2" ActiveState) == active ]]; then
+    if [[ $(unit_is "$2" ActiveState) != @(inactive|failed) ]]; then
         grep -qE -m 1 -- "$3" < <(exec journalctl --follow --lines all -o cat -u "$2" 2>&1) || status=1
     else
         journalctl --sync
@@ -172,7 +173,7 @@ typed() {
     while IFS= read -r -u "$typed_out" line && [[ $line != *'[its ""status'* ]]; do :; done
     while IFS= read -r -u "$typed_out" line; do
         line=${line%$'\r'}
-        line=${line//$'\e[?2004'[hl]/}
+        line=${line//$'\e['*([0-9;?])[a-zA-Z]/}
         line=${line##*$'\r'}
         if [[ $line =~ (.*)'[its status '([0-9]+)']'$ ]]; then
             [[ -z ${BASH_REMATCH[1]} ]] || printf '%s\n' "${BASH_REMATCH[1]}"
