@@ -240,7 +240,10 @@ fn draft(
         .map(Accounts::parse)
         .unwrap_or_default();
     scope.unlisted(&mut draft, &accounts);
+    scope.other_instances(&mut draft);
     let named = scope.follow(&mut draft);
+    // what was followed may have brought more of them
+    scope.other_instances(&mut draft);
     let mut inside = accounts.inside(&accounts_named(scope, said.accounts));
     let mut adapted = BTreeMap::new();
     let mut warnings = Vec::new();

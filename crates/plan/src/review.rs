@@ -120,14 +120,17 @@ pub(crate) fn live_data(
         if !whole || region(&entry.path) != Region::Data {
             continue;
         }
-        let writers = scope.ask.writers(&entry.path).unwrap_or_default();
+        // one process may write what is taken and what is left behind
+        let mut writers = scope.ask.writers(&entry.path).unwrap_or_default().to_vec();
+        writers.retain(|w| root.explain(&w.path).fate == Fate::Private);
+        writers.dedup_by_key(|w| w.pid);
         if writers.is_empty() {
             continue;
         }
         if !request.allow_live_copy {
             return Err(PlanError::LiveData {
                 path: entry.path.clone(),
-                writers: writers.to_vec(),
+                writers,
             });
         }
         warnings.push(Warning::LiveCopy {
