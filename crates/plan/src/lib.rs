@@ -24,6 +24,7 @@ mod adapt;
 pub mod allocator;
 mod ask;
 mod baseline;
+mod data;
 mod deny;
 mod derive;
 mod draft;
