@@ -80,9 +80,11 @@ install:
 	install -d -m 0755 $(libdir)/virt-sandbox/rules.d $(DESTDIR)/etc/virt-sandbox/rules.d
 	$(if $(rules),install -m 0644 $(rules) $(libdir)/virt-sandbox/rules.d)
 	install -D -m 0644 man/virt-sandbox-service.1 $(datadir)/man/man1/virt-sandbox-service.1
+	install -D -m 0644 man/virt_sandbox_selinux.8 $(datadir)/man/man8/virt_sandbox_selinux.8
 
 uninstall:
-	rm -f $(bindir)/virt-sandbox-service $(datadir)/man/man1/virt-sandbox-service.1
+	rm -f $(bindir)/virt-sandbox-service $(datadir)/man/man1/virt-sandbox-service.1 \
+		$(datadir)/man/man8/virt_sandbox_selinux.8
 	rm -f $(addprefix $(libexecdir)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init)
 	rm -f $(libdir)/sysctl.d/50-virt-sandbox.conf
 	rm -rf $(datadir)/virt-sandbox $(libdir)/virt-sandbox
