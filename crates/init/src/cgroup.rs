@@ -53,7 +53,8 @@ enum Layout {
     V2(Membership),
 }
 
-pub(crate) fn enter() -> Result<(), Failure> {
+/// Enters a cgroup namespace; `private_users` says that this process is in a user namespace.
+pub(crate) fn enter(private_users: bool) -> Result<(), Failure> {
     let uuid = std::env::var("container_uuid").map_err(Failure::io(
         Stage::Cgroup,
         "container_uuid in the environment",
@@ -70,10 +71,16 @@ pub(crate) fn enter() -> Result<(), Failure> {
             "the host has no cgroup hierarchy for systemd: neither v2 nor name=systemd",
         )
     })?;
-    uncover()?;
     match layout {
-        Layout::V1(hierarchies) => enter_v1(&hierarchies, &payload),
-        Layout::V2(membership) => enter_v2(&membership, &payload),
+        Layout::V1(hierarchies) => {
+            uncover()?;
+            enter_v1(&hierarchies, &payload)
+        }
+        Layout::V2(membership) if private_users => enter_v2_below(&membership, &payload),
+        Layout::V2(membership) => {
+            uncover()?;
+            enter_v2(&membership, &payload)
+        }
     }
 }
 
@@ -171,6 +178,15 @@ fn enter_v2(membership: &Membership, payload: &str) -> Result<(), Failure> {
     mount_v2(TOP)?;
     descend(TOP, &membership.path, payload)?;
     unmount(TOP, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, TOP))?;
+    sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
+    mount_v2(TOP)
+}
+
+/// The same for root of a user namespace, who mounts no hierarchy before he has a namespace of it.
+/// libvirt has bound the host's there, and given him the cgroup that this process is in.
+fn enter_v2_below(membership: &Membership, payload: &str) -> Result<(), Failure> {
+    descend(TOP, &membership.path, payload)?;
+    uncover()?;
     sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
     mount_v2(TOP)
 }

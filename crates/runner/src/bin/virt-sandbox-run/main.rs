@@ -24,6 +24,7 @@ mod launch;
 mod places;
 mod sandbox;
 mod stop;
+mod users;
 
 use std::process::ExitCode;
 
