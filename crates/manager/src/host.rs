@@ -94,7 +94,7 @@ impl Host {
         Self {
             tree: Lazy::new(move || Ok(Box::new(Root::open(&tree_root)?))),
             runner: seams.runner,
-            proc: Proc::host(),
+            proc: Proc::host().with_kernel(root.join("proc")),
             packages: Lazy::new(move || Ok(vss_package::open_host(&packages_root)?)),
             containers: Containers {
                 store: Store::open(Places::under(&root)),

@@ -113,6 +113,7 @@ pub(crate) fn read(journal: Journal) -> Result<Unfinished> {
             uuid: beginning.uuid,
             content: beginning.content,
             host_unit,
+            users: None,
         },
         begun,
         keep_content,

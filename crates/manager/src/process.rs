@@ -8,7 +8,11 @@ use vss_model::{AbsPath, Sanitized};
 
 /// A mounted proc(5).
 #[derive(Debug, Clone)]
-pub(crate) struct Proc(PathBuf);
+pub(crate) struct Proc(PathBuf, Kernel);
+
+/// What the kernel says of itself there; tests have another.
+#[derive(Debug, Clone)]
+struct Kernel(PathBuf);
 
 /// A process that has a file open for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,13 @@ pub(crate) struct Usage {
 impl Proc {
     /// The host's.
     pub(crate) fn host() -> Self {
-        Self(PathBuf::from("/proc"))
+        Self(PathBuf::from("/proc"), Kernel(PathBuf::from("/proc")))
+    }
+
+    /// The same with another kernel's word on what it can.
+    #[cfg(test)]
+    pub(crate) fn with_kernel(self, proc: PathBuf) -> Self {
+        Self(self.0, Kernel(proc))
     }
 
     /// When a process started, in clock ticks since boot: field 22 of proc_pid_stat(5), which
@@ -76,7 +86,7 @@ impl Proc {
     }
 
     /// The processes of our own pid namespace, so of no container, that hold a file at or below
-    /// `base` open for writing or mapped shared and writable; one file for each process.
+    /// `base` open for writing or mapped shared and writable; each file of each process.
     pub(crate) fn writers_below(&self, base: &AbsPath) -> Vec<OpenForWriting> {
         let own = self.pid_namespace("self");
         let me = std::process::id();
@@ -85,45 +95,39 @@ impl Proc {
             if pid == me || own.is_none() || self.pid_namespace(&pid.to_string()) != own {
                 continue;
             }
-            let path = self
-                .open_for_writing(pid, base)
-                .or_else(|| self.mapped_for_writing(pid, base));
-            if let Some(path) = path {
-                found.push(OpenForWriting {
-                    pid,
-                    command: self.command(pid),
-                    unit: self.unit(pid),
-                    path,
-                });
-            }
+            let mut paths = self.open_for_writing(pid, base);
+            paths.extend(self.mapped_for_writing(pid, base));
+            paths.sort_unstable();
+            paths.dedup();
+            found.extend(paths.into_iter().map(|path| OpenForWriting {
+                pid,
+                command: self.command(pid),
+                unit: self.unit(pid),
+                path,
+            }));
         }
         found
     }
 
-    fn open_for_writing(&self, pid: u32, base: &AbsPath) -> Option<AbsPath> {
+    fn open_for_writing(&self, pid: u32, base: &AbsPath) -> Vec<AbsPath> {
         let dir = self.0.join(pid.to_string());
-        for entry in fs::read_dir(dir.join("fd")).ok()?.flatten() {
-            let Some(path) = fs::read_link(entry.path())
-                .ok()
-                .and_then(|target| AbsPath::new(target).ok())
-                .filter(|path| path.starts_with(base))
-            else {
-                continue;
-            };
-            let info = fs::read_to_string(dir.join("fdinfo").join(entry.file_name()));
-            if info.is_ok_and(|info| has_write_access(&info)) {
-                return Some(path);
-            }
-        }
-        None
+        let Ok(entries) = fs::read_dir(dir.join("fd")) else {
+            return Vec::new();
+        };
+        let written = |entry: fs::DirEntry| {
+            let path = AbsPath::new(fs::read_link(entry.path()).ok()?).ok()?;
+            let info = || fs::read_to_string(dir.join("fdinfo").join(entry.file_name()));
+            (path.starts_with(base) && has_write_access(&info().ok()?)).then_some(path)
+        };
+        entries.flatten().filter_map(written).collect()
     }
 
-    fn mapped_for_writing(&self, pid: u32, base: &AbsPath) -> Option<AbsPath> {
-        let maps = fs::read(self.0.join(pid.to_string()).join("maps")).ok()?;
-        maps.split(|&b| b == b'\n').find_map(|line| {
-            let path = shared_writable_file(line)?;
-            Some(path).filter(|path| path.starts_with(base))
-        })
+    fn mapped_for_writing(&self, pid: u32, base: &AbsPath) -> Vec<AbsPath> {
+        let maps = fs::read(self.0.join(pid.to_string()).join("maps")).unwrap_or_default();
+        maps.split(|&b| b == b'\n')
+            .filter_map(shared_writable_file)
+            .filter(|path| path.starts_with(base))
+            .collect()
     }
 
     /// The command name of a process, sanitised; empty where it is gone.
@@ -163,10 +167,19 @@ impl Proc {
         fs::read_to_string(self.0.join(pid.to_string()).join(path)).ok()
     }
 
+    /// Whether the kernel makes user namespaces (namespaces(7)).
+    pub(crate) fn makes_user_namespaces(&self) -> bool {
+        let Kernel(proc) = &self.1;
+        let limit = fs::read_to_string(proc.join("sys/user/max_user_namespaces"));
+        let limit = limit.ok().and_then(|text| text.trim().parse().ok());
+        proc.join("self/ns/user").symlink_metadata().is_ok() && limit.unwrap_or(0u64) > 0
+    }
+
     /// Whether all controllers are in the one hierarchy of cgroup v2: by what is mounted, as a
     /// machine with v1 controllers may have an empty v2 hierarchy beside them (cgroups(7)).
     pub(crate) fn cgroup_v2_only(&self) -> bool {
-        let mounts = fs::read_to_string(self.0.join("self/mountinfo")).unwrap_or_default();
+        let Kernel(proc) = &self.1;
+        let mounts = fs::read_to_string(proc.join("self/mountinfo")).unwrap_or_default();
         let has = |kind: &str| {
             mounts
                 .lines()
@@ -254,14 +267,16 @@ mod tests {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .stdout(theirs)
+            .stderr(fs::File::create(dir.path().join("more")).unwrap())
             .spawn()
             .unwrap();
         let found = Proc::host().writers_below(&base);
         child.kill().unwrap();
         child.wait().unwrap();
         let pids: Vec<u32> = found.iter().map(|w| w.pid).collect();
-        assert_eq!(pids, [child.id()]);
-        assert_eq!(found[0].path, base.join("theirs").unwrap());
+        assert_eq!(pids, [child.id(), child.id()]);
+        let paths: Vec<_> = found.into_iter().map(|w| w.path).collect();
+        assert_eq!(paths, ["more", "theirs"].map(|f| base.join(f).unwrap()));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod attend;
 mod cgroups;
+mod confine;
 mod ended;
 mod error;
 mod ground;
@@ -24,6 +25,7 @@ mod moves;
 mod places;
 mod sandbox;
 mod stop;
+mod users;
 
 use std::process::ExitCode;
 
