@@ -37,6 +37,9 @@ fn config(sandbox: &str, uuid: u128) -> SandboxConfig {
     config
 }
 
+/// A change begins without a step.
+const NONE: &[String] = &[];
+
 fn beginning(sandbox: &str, uuid: u128) -> Beginning {
     Beginning {
         verb: "create".to_owned(),
@@ -257,7 +260,7 @@ fn a_sandbox_may_have_the_name_of_anything_that_the_store_has() {
         let lock = store
             .lock(&name(sandbox), |_| panic!("nobody has it"))
             .unwrap();
-        let journal = store.begin(beginning(sandbox, uuid)).unwrap();
+        let journal = store.begin(beginning(sandbox, uuid), NONE).unwrap();
         store.save(&config(sandbox, uuid)).unwrap();
         let manifest = Manifest {
             name: name(sandbox),
@@ -279,13 +282,13 @@ fn a_sandbox_may_have_the_name_of_anything_that_the_store_has() {
 #[test]
 fn a50_a_journal_tells_what_was_begun() {
     let World { root: _root, store } = world();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     journal.record(&"copy").unwrap();
     journal.record(&"label").unwrap();
     drop(journal);
 
     assert!(matches!(
-        store.begin(beginning("web1", 2)),
+        store.begin(beginning("web1", 2), NONE),
         Err(Error::Unfinished { .. })
     ));
     let mut journal = store.journal(&name("web1")).unwrap().unwrap();
@@ -302,7 +305,7 @@ fn a50_a_journal_tells_what_was_begun() {
 #[test]
 fn a50_a_torn_last_record_is_left_out_at_whatever_byte_it_is_torn() {
     let World { root: _root, store } = world();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     journal.record(&"copy").unwrap();
     journal.record(&"label").unwrap();
     let path = store.places().journal(&name("web1"));
@@ -336,7 +339,7 @@ fn a50_a_torn_last_record_is_left_out_at_whatever_byte_it_is_torn() {
 #[test]
 fn a50_a_damaged_or_later_journal_is_refused_and_kept() {
     let World { root: _root, store } = world();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     journal.record(&"copy").unwrap();
     let path = store.places().journal(&name("web1"));
     let text = fs::read_to_string(&path).unwrap();
@@ -528,7 +531,7 @@ fn a28_reservations_that_a_crash_left_are_collected_and_no_others() {
                 .unwrap()
         );
     };
-    store.begin(beginning("changing", 1)).unwrap();
+    store.begin(beginning("changing", 1), NONE).unwrap();
     reserve("changing", 1);
     store.save(&config("stored", 2)).unwrap();
     reserve("stored", 2);
@@ -642,7 +645,7 @@ fn after_the_last_sandbox_nothing_is_left_behind() {
     let parent = store.places().content_parent.clone();
     let elsewhere = root.path().join("var/srv/containers");
     let lock = store.lock(&web, |_| {}).unwrap();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     assert!(store.reserve_label(&set("s0:c1,c2"), &web, uuid).unwrap());
     assert!(store.reserve_address(&network(2), &web, uuid).unwrap());
     let users = "131072:65536".parse().unwrap();
@@ -683,7 +686,11 @@ fn a50_tidying_goes_on_above_a_directory_that_is_gone() {
         fs::create_dir_all(root.path().join(top)).unwrap();
     }
     let lock = store.lock(&web, |_| {}).unwrap();
-    store.begin(beginning("web1", 1)).unwrap().finish().unwrap();
+    store
+        .begin(beginning("web1", 1), NONE)
+        .unwrap()
+        .finish()
+        .unwrap();
     store.save(&config("web1", 1)).unwrap();
     store.remove(&web, Uuid::from_u128(1)).unwrap();
     // killed after the inner ones, and amid making one anew
@@ -702,7 +709,7 @@ fn a_directory_made_half_is_finished_by_the_next_attempt() {
     let state = store.places().state.clone();
     fs::create_dir_all(state.parent().unwrap()).unwrap();
     fs::create_dir(state.with_file_name(".libvirt-sandbox.new")).unwrap();
-    store.begin(beginning("web1", 1)).unwrap();
+    store.begin(beginning("web1", 1), NONE).unwrap();
     assert!(!state.with_file_name(".libvirt-sandbox.new").exists());
 }
 
@@ -724,7 +731,7 @@ fn a_full_sandbox_name_fits_everywhere() {
     let World { root: _root, store } = world();
     let long = "x".repeat(63);
     store.save(&config(&long, 1)).unwrap();
-    store.begin(beginning(&long, 1)).unwrap();
+    store.begin(beginning(&long, 1), NONE).unwrap();
     assert!(
         store
             .reserve_label(&set("s0:c1,c2"), &name(&long), Uuid::from_u128(1))
