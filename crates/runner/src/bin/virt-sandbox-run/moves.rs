@@ -14,6 +14,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,10 +73,48 @@ fn keep_quick(procs: &Path, lock: &Path, over: &AtomicBool) -> std::io::Result<(
     let lock = rustix::fs::open(lock, flags, Mode::RUSR | Mode::WUSR)?;
     let end = Instant::now() + LONGEST;
     while !over.load(Ordering::Relaxed) && Instant::now() < end {
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            procs.write_all(b"0")?;
-        }
+        move_unless_another_does(&mut procs, &lock)?;
         std::thread::park_timeout(PAUSE);
     }
     Ok(())
+}
+
+/// The lock is kept to the end, by which another start takes it over.
+fn move_unless_another_does(procs: &mut File, lock: &OwnedFd) -> std::io::Result<()> {
+    match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => procs.write_all(b"0"),
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_is_moved_until_the_start_is_over_and_by_one_start_only() {
+        let place = tempfile::tempdir().unwrap();
+        let (procs, lock) = (place.path().join("procs"), place.path().join("lock"));
+        File::create(&procs).unwrap();
+        let moved = || std::fs::metadata(&procs).unwrap().len();
+        let moves = QuickMoves::begin(Some(procs.clone()), &lock);
+        while moved() == 0 {
+            std::thread::yield_now();
+        }
+        let other = OwnedFd::from(File::open(&lock).unwrap());
+        let mut elsewhere = File::create(place.path().join("elsewhere")).unwrap();
+        move_unless_another_does(&mut elsewhere, &other).unwrap();
+        assert_eq!(elsewhere.metadata().unwrap().len(), 0);
+        drop(moves);
+        move_unless_another_does(&mut elsewhere, &other).unwrap();
+        assert_eq!(elsewhere.metadata().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_start_without_a_cgroup_of_its_own_goes_on() {
+        let place = tempfile::tempdir().unwrap();
+        drop(QuickMoves::begin(None, &place.path().join("lock")));
+        let missing = place.path().join("missing");
+        drop(QuickMoves::begin(Some(missing), &place.path().join("lock")));
+    }
 }
