@@ -7,6 +7,9 @@ use vss_selinux::{Labeller, Mode};
 use crate::host::Host;
 use crate::outcome::Protection;
 
+/// The most bytes of a file of the kernel, which gives a page as the length of each.
+const MAX_SMALL: u64 = 64 * 1024;
+
 /// SELinux as it is now, asked once for all containers of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Selinux {
@@ -139,7 +142,7 @@ fn label(
 /// What AppArmor does; `None` where the kernel has it off.
 fn apparmor(host: &Host, live: Option<&RuntimeState>) -> Option<Protection> {
     let enabled = host
-        .small_file("/sys/module/apparmor/parameters/enabled", 16)
+        .small_file("/sys/module/apparmor/parameters/enabled", MAX_SMALL)
         .ok()??;
     if enabled.trim() != "Y" {
         return None;
