@@ -77,7 +77,7 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     }
     limits::lift()?;
     sys::join_new_session_keyring().map_err(Failure::io(Stage::Keyring, "session keyring"))?;
-    cgroup::enter(boot.private_users.is_some())?;
+    cgroup::enter()?;
     mounts::harden(&boot.writable, &boot.read_only)?;
     pins::hold()?;
     mounts::mask()?;

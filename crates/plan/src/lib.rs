@@ -11,8 +11,10 @@
 //!    *packages* (owners of the units and of their programs, siblings of one source, plug-ins,
 //!    dependencies less a base set), and *paths*, each source in its turn: the baseline table, the
 //!    units, the packages' lists, snippets of tmpfiles.d, what bears the service's name, where
-//!    links and configuration lead, rules, the user; the deny list comes last.
-//! 3. Label, address and hardware address come from the [`allocator`], private users from [`id_ranges`]; [`domain_spec`] and
+//!    links and configuration lead, rules, the user; what is another instance's stays behind, and the
+//!    deny list comes last.
+//! 3. Label, address and hardware address come from the [`allocator`], users of a container's own
+//!    from [`id_ranges`]; [`domain_spec`] and
 //!    [`host_unit`] follow from the config alone, so that they can be made again at any time.
 //!
 //! What holds for every service is code; what holds for a distribution or for one service is a
@@ -24,6 +26,7 @@ pub mod allocator;
 mod ask;
 mod baseline;
 mod confine;
+mod data;
 mod deny;
 mod derive;
 mod draft;
@@ -32,6 +35,7 @@ mod follow;
 pub mod glob;
 pub mod id_ranges;
 mod inside;
+mod instances;
 pub mod mentions;
 mod options;
 pub mod outcome;

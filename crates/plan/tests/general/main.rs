@@ -7,6 +7,7 @@
 )]
 
 mod confinement;
+mod instances;
 mod packages;
 mod paths;
 mod requests;

@@ -186,6 +186,7 @@ impl World {
                 directive: directive.to_owned(),
                 optional,
                 kind,
+                any_instance: None,
             })
         });
         let facts = UnitFacts {
