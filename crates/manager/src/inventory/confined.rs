@@ -59,11 +59,17 @@ pub(super) fn protections(
     if let Some(users) = config.private_users {
         all.push(namespace(host, users, live));
     }
-    if matches!(config.confinement, Confinement::Reduced | Confinement::None) {
-        all.push(Protection {
+    let users = config.private_users.is_some();
+    match config.confinement {
+        Confinement::Reduced if users => all.push(Protection {
+            holds: true,
+            what: "a reduced capability bounding set".to_owned(),
+        }),
+        Confinement::Reduced | Confinement::None if !users => all.push(Protection {
             holds: config.confinement != Confinement::None,
-            what: config.confinement.summary().to_owned(),
-        });
+            what: config.confinement.summary(users).to_owned(),
+        }),
+        _ => {}
     }
     all.push(label(host, selinux, config, live));
     if let Some(profile) = apparmor(host, live) {
