@@ -27,9 +27,11 @@ impl Swap {
     }
 }
 
-/// Directories with files of the same names as the victim's, and single files.
-fn prepare(place: &Path, victim: &Path) -> io::Result<Vec<Swap>> {
+/// Directories with files of the same names as the victim's, and single files; all from the working
+/// directory on, so that a deletion that begins by moving the tree doesn't end it.
+fn prepare(victim: &Path) -> io::Result<Vec<Swap>> {
     let mut swaps = Vec::new();
+    let place = Path::new("");
     for number in 0..COUNT {
         let honest = place.join(format!("directory-{number}/honest"));
         let link = place.join(format!("directory-{number}/link"));
@@ -52,7 +54,8 @@ pub(crate) fn run(place: &str, victim: &str) -> ExitCode {
     if let Err(failure) = Facts::read() {
         return complain(&failure.to_string());
     }
-    let swaps = match prepare(Path::new(place), Path::new(victim)) {
+    let swaps = std::env::set_current_dir(place).and_then(|()| prepare(Path::new(victim)));
+    let swaps = match swaps {
         Ok(swaps) => swaps,
         Err(error) => return complain(&format!("{place}: {error}")),
     };
