@@ -18,16 +18,16 @@ help:
 	@echo 'make setup      install the Debian packages that the build and the tests need'
 	@echo 'make build      the release binaries'
 	@echo 'make demo       the main job on the packaged Apache, every command shown'
-	@echo 'make check      every tier of tests; make check-fast: those without a real libvirt'
+	@echo 'make check      every tier of tests, of the machine the smoke cases; make check-fast: no real libvirt'
 	@echo 'make check-lab  the lab tier alone; LAB="TEST ARGS" are for cargo test'
 	@echo 'make check-long a fault of every kind at every call of create and delete; 20 x 50 starts'
 	@echo 'make check-vm   the cases on a real host under QEMU; VM="--on HOST CASE" are for tests/vm/run'
-	@echo 'make check-vm-smoke  the few of them that show the main job'
+	@echo 'make check-vm-smoke  the few of them that make check runs'
 	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn; ROUNDS=7'
 	@echo 'make install    DESTDIR= PREFIX=/usr; the same PREFIX as for make build'
 
 setup:
-	tests/setup build lab services rpm
+	tests/setup build lab services rpm vm
 
 build:
 	@case $(PREFIX) in /usr | /usr/*) ;; \
@@ -41,8 +41,8 @@ demo:
 	tests/demo
 
 check:
-	tests/setup build lab services rpm
-	tests/check format lint licences unit lab
+	tests/setup build lab services rpm vm
+	tests/check format lint licences unit lab smoke
 
 check-fast:
 	tests/check format lint licences unit

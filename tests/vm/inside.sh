@@ -3,6 +3,7 @@
 # A check prints one line, "ok" or "not ok", and with the latter its evidence. A case goes on after a
 # check that failed; a command that fails outside a check ends it.
 
+shopt -s extglob
 vss=virt-sandbox-service
 
 # check WHAT COMMAND...: the command succeeds.
@@ -85,18 +86,31 @@ unit_is() {
 # is the watchdog's.
 becomes() {
     until [[ $(unit_is "$1" "$2") == "$3" ]]; do
-        sleep 0.2
+        sleep 0.3
     done
 }
 
-# said WHAT UNIT PATTERN: the log of a unit of the host has a line that matches, now or in a while: it
-# takes its way from the journal inside over the console.
+# said WHAT UNIT PATTERN: the log of a unit of the host has a line that matches. While the unit is up
+# the line may take a while, from the journal inside over the console.
 said() {
-    if grep -qE -m 1 -- "$3" < <(exec journalctl --follow --lines all -o cat -u "$2" 2>&1); then
+    local status=0
+    if [[ $(unit_is "$2" ActiveState) != @(inactive|failed) ]]; then
+        grep -qE -m 1 -- "$3" < <(exec journalctl --follow --lines all -o cat -u "$2" 2>&1) || status=1
+    else
+        journalctl --sync
+        journalctl -o cat -u "$2" | grep -E -- "$3" >/dev/null || status=1
+    fi
+    if ((status == 0)); then
         printf 'ok - %s\n' "$1"
     else
         not_ok "$1" "$(journalctl -o cat -n 20 -u "$2")" "wanted a line that matches: $3"
     fi
+}
+
+# The state of a container and the pid of its first process, as "running 123".
+life_of() {
+    "$vss" status --format json "$1" |
+        sed -n 's/^  "state": "\([a-z]*\)".*/\1/p; s/^  "init_pid": \([0-9]*\).*/\1/p' | paste -sd' '
 }
 
 # The pid of a container's first process.
@@ -104,64 +118,30 @@ init_of() {
     "$vss" status --format json "$1" | sed -n 's/.*"init_pid": *\([0-9]*\).*/\1/p'
 }
 
-# What a service of the tests' own does is told from outside, through its files: a package with a unit
-# `probe.service`, made and installed here.
+# reborn NAME PID: waits until a container runs, with a first process that is not that one.
+reborn() {
+    local life
+    until life=$(life_of "$1") && [[ $life =~ ^running\ [0-9]+$ && $life != *" $2" ]]; do
+        sleep 0.3
+    done
+}
+
+# Makes this a host whose packages rpm manages: dpkg's database counts where there is one.
+become_fedora() {
+    mv /var/lib/dpkg /var/lib/dpkg.aside
+}
+
+# Installs a package with a service that does as it is told from outside, through its files
+# (vm/probe), and creates containers of it.
 install_probe() {
-    local tree=/var/tmp/probe
-    mkdir -p $tree/{DEBIAN,etc/probe,usr/libexec,usr/lib/systemd/system,var/lib/probe}
-    printf '%s\n' 'Package: probe' 'Version: 1' 'Architecture: all' 'Depends: bash' \
-        'Maintainer: The tests <root@localhost>' 'Description: a service that does as it is told' \
-        >$tree/DEBIAN/control
-    printf '/etc/probe/start\n' >$tree/DEBIAN/conffiles
-    printf 'ok\n' >$tree/etc/probe/start
-    cat >$tree/usr/libexec/probe <<'PROBE'
-#!/bin/bash
-# Does what is written to /var/lib/probe/told: "exit STATUS". Its start fails unless it may.
-state=/var/lib/probe
-case $1 in
-    run)
-        if [[ $(</etc/probe/start) != ok ]]; then
-            echo 'the probe is not to start' >&2
-            exit 7
-        fi
-        rm -f $state/told
-        mkfifo $state/told
-        echo 'the probe is up'
-        systemd-notify --ready --status='as told'
-        while read -r word status <>$state/told; do
-            echo "the probe is told: $word $status"
-            [[ $word != exit ]] || exit "$status"
-        done
-        ;;
-    reload) echo 'the probe reads its configuration' ;;
-    stop)
-        sleep 4
-        echo "whole" >$state/saved
-        sync $state/saved
-        ;;
-esac
-PROBE
-    chmod 0755 $tree/usr/libexec/probe
-    cat >$tree/usr/lib/systemd/system/probe.service <<'UNIT'
-[Unit]
-Description=A service that does as it is told
-ConditionPathExists=!/etc/probe/not-here
-
-[Service]
-Type=notify
-NotifyAccess=all
-ExecStart=/usr/libexec/probe run
-ExecReload=/usr/libexec/probe reload
-ExecStop=/usr/libexec/probe stop
-KillMode=mixed
-
-[Install]
-WantedBy=multi-user.target
-UNIT
-    dpkg-deb --root-owner-group --build $tree /var/tmp/probe.deb >/dev/null
+    local name
+    mkdir -p vm/probe/var/lib/probe
+    dpkg-deb --root-owner-group --build vm/probe /var/tmp/probe.deb >/dev/null
     dpkg --install /var/tmp/probe.deb >/dev/null
     systemctl daemon-reload
-    "$vss" create -u probe.service --confinement reduced "$@" >/dev/null
+    for name in "$@"; do
+        "$vss" create -u probe.service --confinement reduced "$name" >/dev/null
+    done
 }
 
 # The content of a container, on the host.
@@ -171,4 +151,42 @@ content() {
 
 tell() {
     printf '%s\n' "$2" >"$(content "$1")/var/lib/probe/told"
+}
+
+# --- a terminal -----------------------------------------------------------------------------------
+
+# open_session COMMAND...: runs something with a shell in it on a terminal, for typed.
+open_session() {
+    local command
+    printf -v command '%q ' "$@"
+    coproc terminal { exec script --quiet --return --flush --command "$command" /dev/null; }
+    # a subshell sees only descriptors that are no coprocess's
+    exec {typed_in}>&"${terminal[1]}" {typed_out}<&"${terminal[0]}"
+    # what is typed before the prompt may be lost to whoever sets the terminal up
+    IFS= read -r -d '#' -u "$typed_out"
+}
+
+# typed COMMAND: types a line and prints what the shell said to it, less the echo; returns its status.
+typed() {
+    local line
+    printf '%s; echo "[its ""status $?]"\n' "$1" >&"$typed_in"
+    while IFS= read -r -u "$typed_out" line && [[ $line != *'[its ""status'* ]]; do :; done
+    while IFS= read -r -u "$typed_out" line; do
+        line=${line%$'\r'}
+        line=${line//$'\e['*([0-9;?])[a-zA-Z]/}
+        line=${line##*$'\r'}
+        if [[ $line =~ (.*)'[its status '([0-9]+)']'$ ]]; then
+            [[ -z ${BASH_REMATCH[1]} ]] || printf '%s\n' "${BASH_REMATCH[1]}"
+            return "${BASH_REMATCH[2]}"
+        fi
+        printf '%s\n' "$line"
+    done
+    return 255
+}
+
+# Leaves the session by a key or a command, and waits for its end.
+close_session() {
+    printf '%s' "$1" >&"$typed_in"
+    wait "$terminal_PID"
+    exec {typed_in}>&- {typed_out}<&-
 }

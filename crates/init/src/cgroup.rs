@@ -7,6 +7,10 @@
 //! a file in the directory it holds for, and a namespace's root directory can be written to by
 //! whoever can mount it. libvirt removes the directory with its own; in a v1 hierarchy that libvirt
 //! makes no directory in, the runner does, by its name.
+//!
+//! The way down to that directory is taken in a namespace too, of which nothing is left in the end: in
+//! the host's, whoever mounts the v2 hierarchy sets its options for all, and would undo what the
+//! host's systemd set (`nsdelegate`, without which a container writes to the files of its own root).
 
 use std::fs;
 use std::io::{self, Write};
@@ -35,22 +39,20 @@ const FLAGS: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
     .union(MountFlags::NOEXEC);
 
-/// A line of `/proc/self/cgroup`.
+/// A hierarchy of v1.
 #[derive(Debug, PartialEq)]
-struct Membership {
-    /// `cpu,cpuacct`, `name=systemd`; empty for v2.
+struct Hierarchy {
+    /// `cpu,cpuacct`, `name=systemd`.
     controllers: String,
-    /// Below the root of the current namespace.
-    path: String,
 }
 
 /// What the host runs; it decides what the systemd inside finds.
 #[derive(Debug, PartialEq)]
 enum Layout {
     /// cgroup v1: one mount for each hierarchy, and v2 beside them where the kernel has it.
-    V1(Vec<Membership>),
+    V1(Vec<Hierarchy>),
     /// cgroup v2 alone.
-    V2(Membership),
+    V2,
 }
 
 pub(crate) fn enter() -> Result<(), Failure> {
@@ -63,7 +65,8 @@ pub(crate) fn enter() -> Result<(), Failure> {
         "container_uuid in the environment",
     ))?;
     let payload = payload_cgroup(uuid);
-    let text = membership()?;
+    let path = "/proc/self/cgroup";
+    let text = fs::read_to_string(path).map_err(Failure::io(Stage::Cgroup, path))?;
     let layout = layout(&text).ok_or_else(|| {
         Failure::new(
             Stage::Cgroup,
@@ -73,29 +76,26 @@ pub(crate) fn enter() -> Result<(), Failure> {
     uncover()?;
     match layout {
         Layout::V1(hierarchies) => enter_v1(&hierarchies, &payload),
-        Layout::V2(membership) => enter_v2(&membership, &payload),
+        Layout::V2 => enter_v2(&payload),
     }
 }
 
+/// Reads lines of the form `4:cpu,cpuacct:/path`; that of v2 has no controllers.
 fn layout(text: &str) -> Option<Layout> {
     let mut v1 = Vec::new();
-    let mut v2 = None;
+    let mut has_v2 = false;
     for line in text.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let membership = Membership {
-            controllers: fields.next()?.to_owned(),
-            path: fields.next()?.to_owned(),
-        };
-        if membership.controllers.is_empty() {
-            v2 = Some(membership);
-        } else {
-            v1.push(membership);
+        match line.split(':').nth(1)? {
+            "" => has_v2 = true,
+            controllers => v1.push(Hierarchy {
+                controllers: controllers.to_owned(),
+            }),
         }
     }
     if v1.iter().any(|h| h.controllers == SYSTEMD) {
         Some(Layout::V1(v1))
     } else {
-        v2.map(Layout::V2)
+        has_v2.then_some(Layout::V2)
     }
 }
 
@@ -111,7 +111,7 @@ fn uncover() -> Result<(), Failure> {
     }
 }
 
-fn enter_v1(hierarchies: &[Membership], payload: &str) -> Result<(), Failure> {
+fn enter_v1(hierarchies: &[Hierarchy], payload: &str) -> Result<(), Failure> {
     mount(
         "tmpfs",
         TOP,
@@ -120,16 +120,17 @@ fn enter_v1(hierarchies: &[Membership], payload: &str) -> Result<(), Failure> {
         c"mode=0755,size=64k,nr_inodes=64",
     )
     .map_err(Failure::io(Stage::Cgroup, TOP))?;
+    unshare()?;
     for hierarchy in hierarchies {
         let directory = hierarchy.directory();
         fs::create_dir(&directory).map_err(Failure::io(Stage::Cgroup, &directory))?;
         hierarchy.mount_v1(&directory)?;
-        descend(&directory, &hierarchy.path, payload)?;
+        descend(&directory, payload)?;
         unmount(directory.as_str(), UnmountFlags::empty())
             .map_err(Failure::io(Stage::Cgroup, &directory))?;
     }
     let unified = enter_unified(payload)?;
-    sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
+    unshare()?;
     if unified {
         mount_v2(UNIFIED)?;
     }
@@ -159,35 +160,32 @@ fn enter_unified(payload: &str) -> Result<bool, Failure> {
         }
         Err(error) => return Err(Failure::io(Stage::Cgroup, UNIFIED)(error)),
     }
-    // The kernel tells the place in it once it has been mounted, by anybody.
-    let text = membership()?;
-    let own = text.lines().find_map(|line| line.strip_prefix("0::"));
-    descend(UNIFIED, own.unwrap_or("/"), payload)?;
+    descend(UNIFIED, payload)?;
     unmount(UNIFIED, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
     Ok(true)
 }
 
-fn enter_v2(membership: &Membership, payload: &str) -> Result<(), Failure> {
+fn enter_v2(payload: &str) -> Result<(), Failure> {
+    unshare()?;
     mount_v2(TOP)?;
-    descend(TOP, &membership.path, payload)?;
+    descend(TOP, payload)?;
     unmount(TOP, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, TOP))?;
-    sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))?;
+    unshare()?;
     mount_v2(TOP)
+}
+
+/// Makes the cgroups that this process is in the roots of a new namespace.
+fn unshare() -> Result<(), Failure> {
+    sys::unshare_cgroup().map_err(Failure::io(Stage::Cgroup, "unshare"))
 }
 
 fn mount_v2(at: &str) -> Result<(), Failure> {
     mount("cgroup2", at, "cgroup2", FLAGS, None).map_err(Failure::io(Stage::Cgroup, at))
 }
 
-fn membership() -> Result<String, Failure> {
-    let path = "/proc/self/cgroup";
-    fs::read_to_string(path).map_err(Failure::io(Stage::Cgroup, path))
-}
-
-/// Makes the cgroup below this process's own and moves into it.
-fn descend(mounted: &str, own: &str, payload: &str) -> Result<(), Failure> {
-    let own = format!("{mounted}{}", own.trim_end_matches('/'));
-    let payload = format!("{own}/{payload}");
+/// Makes the cgroup below this process's own, which is the root of what is mounted, and moves into it.
+fn descend(mounted: &str, payload: &str) -> Result<(), Failure> {
+    let payload = format!("{mounted}/{payload}");
     let fail = |error: io::Error| Failure::io(Stage::Cgroup, &payload)(error);
     match fs::create_dir(&payload) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
@@ -195,7 +193,7 @@ fn descend(mounted: &str, own: &str, payload: &str) -> Result<(), Failure> {
     }
     // A new cpuset is empty and takes no process.
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        let parent = Path::new(&own).join(file);
+        let parent = Path::new(mounted).join(file);
         if mounted.ends_with("/cpuset") && parent.exists() {
             let value = fs::read(parent).map_err(fail)?;
             write(&Path::new(&payload).join(file), &value).map_err(fail)?;
@@ -212,7 +210,7 @@ fn write(path: &Path, value: &[u8]) -> io::Result<()> {
         .write_all(value)
 }
 
-impl Membership {
+impl Hierarchy {
     fn directory(&self) -> String {
         let name = self.controllers.strip_prefix("name=");
         format!("{TOP}/{}", name.unwrap_or(&self.controllers))
@@ -249,7 +247,6 @@ mod tests {
         };
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].directory(), "/sys/fs/cgroup/systemd");
-        assert_eq!(found[1].path, "/x:y");
         assert_eq!(found[1].aliases().collect::<Vec<_>>(), ["cpu", "cpuacct"]);
         assert_eq!(found[0].aliases().count(), 0);
     }
@@ -260,10 +257,7 @@ mod tests {
             "0::/machine.slice/x/libvirt\n",
             "1:net_cls:/\n0::/machine.slice/x/libvirt\n",
         ] {
-            let Some(Layout::V2(found)) = layout(text) else {
-                panic!("not v2");
-            };
-            assert_eq!(found.path, "/machine.slice/x/libvirt");
+            assert_eq!(layout(text), Some(Layout::V2));
         }
     }
 

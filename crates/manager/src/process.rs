@@ -76,7 +76,7 @@ impl Proc {
     }
 
     /// The processes of our own pid namespace, so of no container, that hold a file at or below
-    /// `base` open for writing or mapped shared and writable; one file for each process.
+    /// `base` open for writing or mapped shared and writable; each file of each process.
     pub(crate) fn writers_below(&self, base: &AbsPath) -> Vec<OpenForWriting> {
         let own = self.pid_namespace("self");
         let me = std::process::id();
@@ -85,45 +85,39 @@ impl Proc {
             if pid == me || own.is_none() || self.pid_namespace(&pid.to_string()) != own {
                 continue;
             }
-            let path = self
-                .open_for_writing(pid, base)
-                .or_else(|| self.mapped_for_writing(pid, base));
-            if let Some(path) = path {
-                found.push(OpenForWriting {
-                    pid,
-                    command: self.command(pid),
-                    unit: self.unit(pid),
-                    path,
-                });
-            }
+            let mut paths = self.open_for_writing(pid, base);
+            paths.extend(self.mapped_for_writing(pid, base));
+            paths.sort_unstable();
+            paths.dedup();
+            found.extend(paths.into_iter().map(|path| OpenForWriting {
+                pid,
+                command: self.command(pid),
+                unit: self.unit(pid),
+                path,
+            }));
         }
         found
     }
 
-    fn open_for_writing(&self, pid: u32, base: &AbsPath) -> Option<AbsPath> {
+    fn open_for_writing(&self, pid: u32, base: &AbsPath) -> Vec<AbsPath> {
         let dir = self.0.join(pid.to_string());
-        for entry in fs::read_dir(dir.join("fd")).ok()?.flatten() {
-            let Some(path) = fs::read_link(entry.path())
-                .ok()
-                .and_then(|target| AbsPath::new(target).ok())
-                .filter(|path| path.starts_with(base))
-            else {
-                continue;
-            };
-            let info = fs::read_to_string(dir.join("fdinfo").join(entry.file_name()));
-            if info.is_ok_and(|info| has_write_access(&info)) {
-                return Some(path);
-            }
-        }
-        None
+        let Ok(entries) = fs::read_dir(dir.join("fd")) else {
+            return Vec::new();
+        };
+        let written = |entry: fs::DirEntry| {
+            let path = AbsPath::new(fs::read_link(entry.path()).ok()?).ok()?;
+            let info = || fs::read_to_string(dir.join("fdinfo").join(entry.file_name()));
+            (path.starts_with(base) && has_write_access(&info().ok()?)).then_some(path)
+        };
+        entries.flatten().filter_map(written).collect()
     }
 
-    fn mapped_for_writing(&self, pid: u32, base: &AbsPath) -> Option<AbsPath> {
-        let maps = fs::read(self.0.join(pid.to_string()).join("maps")).ok()?;
-        maps.split(|&b| b == b'\n').find_map(|line| {
-            let path = shared_writable_file(line)?;
-            Some(path).filter(|path| path.starts_with(base))
-        })
+    fn mapped_for_writing(&self, pid: u32, base: &AbsPath) -> Vec<AbsPath> {
+        let maps = fs::read(self.0.join(pid.to_string()).join("maps")).unwrap_or_default();
+        maps.split(|&b| b == b'\n')
+            .filter_map(shared_writable_file)
+            .filter(|path| path.starts_with(base))
+            .collect()
     }
 
     /// The command name of a process, sanitised; empty where it is gone.
@@ -254,14 +248,16 @@ mod tests {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .stdout(theirs)
+            .stderr(fs::File::create(dir.path().join("more")).unwrap())
             .spawn()
             .unwrap();
         let found = Proc::host().writers_below(&base);
         child.kill().unwrap();
         child.wait().unwrap();
         let pids: Vec<u32> = found.iter().map(|w| w.pid).collect();
-        assert_eq!(pids, [child.id()]);
-        assert_eq!(found[0].path, base.join("theirs").unwrap());
+        assert_eq!(pids, [child.id(), child.id()]);
+        let paths: Vec<_> = found.into_iter().map(|w| w.path).collect();
+        assert_eq!(paths, ["more", "theirs"].map(|f| base.join(f).unwrap()));
     }
 
     #[test]

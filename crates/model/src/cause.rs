@@ -87,6 +87,15 @@ pub enum Cause {
         /// What pulls it in.
         pulled_by: String,
     },
+    /// It belongs to another instance of the template.
+    OtherInstance {
+        /// The instance that runs inside.
+        of: UnitName,
+        /// What the path is of each instance, as a pattern.
+        pattern: String,
+        /// The directive that says so, `ExecStart=`.
+        directive: String,
+    },
     /// An option of the command.
     User {
         /// The option, `--copy`.
@@ -144,6 +153,14 @@ impl fmt::Display for Cause {
                     "not of a package that the service needs; pulled in by {pulled_by}"
                 )
             }
+            Self::OtherInstance {
+                of,
+                pattern,
+                directive,
+            } => write!(
+                f,
+                "of another instance than {of}, whose {directive} names {pattern}"
+            ),
             Self::User { option } => write!(f, "asked for with {option}"),
             Self::Volatile { what } => {
                 write!(f, "a {what} directory: made, its content left behind")

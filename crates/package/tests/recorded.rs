@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
-use vss_model::{AbsPath, Package, PackageName, RelationKind};
+use support::{package, path, relations, words};
+use vss_model::{AbsPath, RelationKind};
 use vss_package::{Dpkg, Kind, PackageDb, open_host};
 
 fn fixture() -> PathBuf {
@@ -14,23 +17,6 @@ fn fixture() -> PathBuf {
 
 fn db() -> Dpkg {
     Dpkg::open(&fixture()).unwrap()
-}
-
-fn path(text: &str) -> AbsPath {
-    text.parse().unwrap()
-}
-
-fn words(names: &[PackageName]) -> Vec<&str> {
-    names.iter().map(PackageName::as_str).collect()
-}
-
-fn package(name: &str) -> Package {
-    db().package(&name.into()).unwrap().unwrap()
-}
-
-fn relations(package: &Package, kind: RelationKind) -> Vec<&str> {
-    let of_kind = package.relations.iter().filter(|r| r.kind == kind);
-    of_kind.map(|r| r.to.as_str()).collect()
 }
 
 #[test]
@@ -60,7 +46,7 @@ fn a35_both_spellings_of_a_merged_usr_find_the_owner() {
     for spelling in ["/bin/dash", "/usr/bin/dash"] {
         assert_eq!(words(&db.owners(&path(spelling)).unwrap()), ["dash"]);
     }
-    let files = package("dash").files;
+    let files = package(&db, "dash").files;
     assert!(files.iter().any(|f| f.path == path("/usr/bin/dash")));
     assert!(files.iter().all(|f| !f.path.starts_with(&path("/bin"))));
 }
@@ -90,7 +76,7 @@ fn diversions_move_the_paths_of_all_others() {
 
 #[test]
 fn conffiles_are_flagged_whatever_their_marks() {
-    let files = package("apache2").files;
+    let files = package(&db(), "apache2").files;
     let config = |p: &str| {
         files
             .iter()
@@ -101,7 +87,7 @@ fn conffiles_are_flagged_whatever_their_marks() {
     };
     assert!(config("/etc/apache2/apache2.conf"));
     assert!(!config("/etc/apache2"));
-    let odd = package("odd").files;
+    let odd = package(&db(), "odd").files;
     let flagged: Vec<_> = odd.iter().filter(|f| f.flags.config).collect();
     assert_eq!(flagged.len(), 2, "{flagged:?}");
 }
@@ -109,7 +95,7 @@ fn conffiles_are_flagged_whatever_their_marks() {
 #[test]
 fn a32_unusable_lines_are_left_out_with_a_reason_and_odd_ones_kept() {
     let db = db();
-    let shown: Vec<String> = package("odd")
+    let shown: Vec<String> = package(&db, "odd")
         .files
         .iter()
         .map(|f| f.path.to_string())
@@ -164,15 +150,18 @@ fn half_installed_packages_are_left_out_with_a_reason() {
 #[test]
 fn relations_are_resolved_to_what_is_installed() {
     assert_eq!(
-        relations(&package("apache2"), RelationKind::Depends),
+        relations(&package(&db(), "apache2"), RelationKind::Depends),
         ["apache2-bin", "apache2-data"]
     );
     // A virtual package, and an alternative of which only the second is here.
     assert_eq!(
-        relations(&package("libapache2-mod-php8.2"), RelationKind::Depends),
+        relations(
+            &package(&db(), "libapache2-mod-php8.2"),
+            RelationKind::Depends
+        ),
         ["apache2-bin", "libc6"]
     );
-    let wants = package("wants");
+    let wants = package(&db(), "wants");
     // `odd (>= 2)` is not here, so dash; `httpd-extra (>= 1.5)` is provided by odd in 1.5;
     // `plain-virtual (>= 1)` is provided without a version, so by nobody.
     assert_eq!(
@@ -182,7 +171,7 @@ fn relations_are_resolved_to_what_is_installed() {
     assert_eq!(relations(&wants, RelationKind::Recommends), ["openssl"]);
     assert_eq!(relations(&wants, RelationKind::Suggests), ["apache2"]);
     assert!(wants.essential, "priority required");
-    assert!(!package("apache2").essential);
+    assert!(!package(&db(), "apache2").essential);
 }
 
 #[test]
@@ -205,9 +194,9 @@ fn foreign_packages_carry_their_architecture() {
         words(&db.owners(&path("/lib/ld-linux.so.2")).unwrap()),
         ["libc6:i386"]
     );
-    assert_eq!(package("libc6:i386").name, "libc6:i386".into());
-    assert_eq!(package("libc6:amd64").name, "libc6".into());
-    assert_eq!(package("libc6").name, "libc6".into());
+    assert_eq!(package(&db, "libc6:i386").name, "libc6:i386".into());
+    assert_eq!(package(&db, "libc6:amd64").name, "libc6".into());
+    assert_eq!(package(&db, "libc6").name, "libc6".into());
     assert_eq!(
         words(&db.of_source("glibc").unwrap()),
         ["libc6", "libc6:i386"]
@@ -216,8 +205,8 @@ fn foreign_packages_carry_their_architecture() {
 
 #[test]
 fn sources_lose_their_version() {
-    assert_eq!(package("odd").source, "odd-source");
-    assert_eq!(package("odd").version, "1.0+b1");
+    assert_eq!(package(&db(), "odd").source, "odd-source");
+    assert_eq!(package(&db(), "odd").version, "1.0+b1");
     let of_apache = db().of_source("apache2").unwrap();
     assert_eq!(
         words(&of_apache),

@@ -11,29 +11,12 @@ mod support;
 
 use std::fs;
 
-use support::fedora;
-use vss_model::{AbsPath, FileFlags, Package, PackageName, RelationKind};
+use support::{fedora, package, path, relations, words};
+use vss_model::{FileFlags, RelationKind};
 use vss_package::{Error, Kind, PackageDb, Rpm, open_host};
 
 fn db() -> Rpm {
     Rpm::open(&fedora()).unwrap()
-}
-
-fn path(text: &str) -> AbsPath {
-    text.parse().unwrap()
-}
-
-fn words(names: &[PackageName]) -> Vec<&str> {
-    names.iter().map(PackageName::as_str).collect()
-}
-
-fn package(name: &str) -> Package {
-    db().package(&name.into()).unwrap().unwrap()
-}
-
-fn relations(package: &Package, kind: RelationKind) -> Vec<&str> {
-    let of_kind = package.relations.iter().filter(|r| r.kind == kind);
-    of_kind.map(|r| r.to.as_str()).collect()
 }
 
 #[test]
@@ -72,7 +55,7 @@ fn a35_both_spellings_of_a_merged_usr_find_the_owner() {
     for spelling in ["/bin/bash", "/usr/bin/bash"] {
         assert_eq!(words(&db.owners(&path(spelling)).unwrap()), ["bash"]);
     }
-    let files = package("bash").files;
+    let files = package(&db, "bash").files;
     assert!(files.iter().any(|f| f.path == path("/usr/bin/bash")));
     assert!(files.iter().all(|f| !f.path.starts_with(&path("/bin"))));
 }
@@ -87,7 +70,7 @@ fn a33_what_is_listed_below_a_linked_directory_is_where_it_really_is() {
 
 #[test]
 fn configuration_and_ghosts_are_flagged() {
-    let shown: Vec<(String, FileFlags)> = package("odd")
+    let shown: Vec<(String, FileFlags)> = package(&db(), "odd")
         .files
         .iter()
         .map(|f| (f.path.to_string(), f.flags))
@@ -111,13 +94,13 @@ fn configuration_and_ghosts_are_flagged() {
 
 #[test]
 fn versions_and_sources_are_as_rpm_has_them() {
-    let odd = package("odd");
+    let odd = package(&db(), "odd");
     assert_eq!(
         (odd.version.as_str(), odd.source.as_str()),
         ("2:1.0~rc1^git7-3", "odd")
     );
-    assert!(package("mod_ssl").version.starts_with("1:2.4."));
-    assert_eq!(package("libuuid").source, "util-linux");
+    assert!(package(&db(), "mod_ssl").version.starts_with("1:2.4."));
+    assert_eq!(package(&db(), "libuuid").source, "util-linux");
     assert_eq!(
         words(&db().of_source("httpd").unwrap()),
         [
@@ -134,7 +117,7 @@ fn versions_and_sources_are_as_rpm_has_them() {
 
 #[test]
 fn relations_are_resolved_to_what_is_installed() {
-    let httpd = package("httpd");
+    let httpd = package(&db(), "httpd");
     assert_eq!(relations(&httpd, RelationKind::Depends), ["httpd-core"]);
     assert_eq!(
         relations(&httpd, RelationKind::Recommends),
@@ -142,7 +125,7 @@ fn relations_are_resolved_to_what_is_installed() {
     );
     // (mod_ssl if openssl-libs)
     assert_eq!(relations(&httpd, RelationKind::Suggests), ["mod_ssl"]);
-    let core = package("httpd-core");
+    let core = package(&db(), "httpd-core");
     // libraries by what they provide, /etc/mime.types by its file, (bash if glibc else dash)
     assert_eq!(
         relations(&core, RelationKind::Depends),
@@ -159,12 +142,12 @@ fn relations_are_resolved_to_what_is_installed() {
             "zlib"
         ]
     );
-    assert!(relations(&package("mod_ssl"), RelationKind::Depends).contains(&"httpd-core"));
+    assert!(relations(&package(&db(), "mod_ssl"), RelationKind::Depends).contains(&"httpd-core"));
 }
 
 #[test]
 fn odd_relations_are_resolved_as_rpm_would() {
-    let odd = package("odd");
+    let odd = package(&db(), "odd");
     assert_eq!(
         relations(&odd, RelationKind::Depends),
         // bash thrice; odd-gift = 1.5 by both, as one gives it in any version; expat if glibc;
@@ -192,7 +175,7 @@ fn dependents_are_the_other_direction() {
         ]
     );
     // Supplements: (httpd-core and libnghttp2)
-    let nghttp2 = package("mod_http2");
+    let nghttp2 = package(&db(), "mod_http2");
     assert!(relations(&nghttp2, RelationKind::Suggests).contains(&"libnghttp2"));
     assert!(db().dependents(&"not-there".into()).unwrap().is_empty());
 }
@@ -217,9 +200,12 @@ fn packages_of_one_name_are_told_apart_and_keys_are_none() {
             "kernel-core:6.9.4-1"
         ]
     );
-    assert_eq!(package("kernel-core").version, "6.10.1-1");
-    assert_eq!(package("kernel-core:6.9.4-1").version, "6.9.4-1");
-    assert_eq!(package("glibc-twin:x86_64").name, "glibc-twin".into());
+    assert_eq!(package(&db(), "kernel-core").version, "6.10.1-1");
+    assert_eq!(package(&db(), "kernel-core:6.9.4-1").version, "6.9.4-1");
+    assert_eq!(
+        package(&db(), "glibc-twin:x86_64").name,
+        "glibc-twin".into()
+    );
     assert_eq!(
         words(&db().owners(&path("/usr/lib/glibc-twin/2.i686")).unwrap()),
         ["glibc-twin:i686"]

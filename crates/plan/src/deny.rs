@@ -27,6 +27,7 @@ impl Scope<'_, '_> {
                 .unwrap_or_default()
             {
                 if hidden.is_some_and(|h| watched.starts_with(h))
+                    || draft.is_hidden(watched)
                     || draft.has_from(Source::Deny, watched)
                 {
                     continue;

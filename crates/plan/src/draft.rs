@@ -13,6 +13,7 @@ pub(crate) enum Source {
     Baseline,
     Unit,
     Package,
+    Instance,
     Rule,
     User,
     Deny,
@@ -117,6 +118,17 @@ impl Draft {
     pub(crate) fn in_tree(&self, path: &AbsPath) -> bool {
         self.nearest(path)
             .is_some_and(|(_, claim)| is_tree(&claim.disposition))
+    }
+
+    /// Whether a path is left out by the nearest claim on it or above it.
+    pub(crate) fn is_hidden(&self, path: &AbsPath) -> bool {
+        self.nearest(path)
+            .is_some_and(|(_, claim)| is_absent(&claim.disposition))
+    }
+
+    /// Who says what becomes of a path: of the claims on it and above it the nearest.
+    pub(crate) fn source_of(&self, path: &AbsPath) -> Option<Source> {
+        self.nearest(path).map(|(_, claim)| claim.source)
     }
 
     /// Whether exactly this path is claimed.

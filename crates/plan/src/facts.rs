@@ -249,6 +249,10 @@ pub struct NamedPath {
     pub optional: bool,
     /// What it is to the unit.
     pub kind: PathKind,
+    /// What it may be for any instance of the unit's template, as a pattern (`*` stands for a
+    /// component or a part of one); `None` where it is the same for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub any_instance: Option<String>,
 }
 
 /// What a path is to a unit.

@@ -58,6 +58,9 @@ impl Scope<'_, '_> {
                 .map(|t| t.links.as_slice())
                 .unwrap_or_default()
             {
+                if draft.is_hidden(link) {
+                    continue;
+                }
                 if let Some(target) =
                     resolve_escaped(link, target).and_then(|t| self.ask.resolve(&t))
                 {
@@ -71,7 +74,8 @@ impl Scope<'_, '_> {
         for mention in self.ask.mentions(path).unwrap_or_default() {
             let in_force =
                 |file: &AbsPath| *file == *path || file.ancestors().any(|f| enabled.contains(&f));
-            if self.rules.is_upkeep(&mention.file)
+            if draft.is_hidden(&mention.file)
+                || self.rules.is_upkeep(&mention.file)
                 || self.rules.is_choice(&mention.file) && !in_force(&mention.file)
             {
                 continue;

@@ -11,7 +11,8 @@
 //!    *packages* (owners of the units and of their programs, siblings of one source, plug-ins,
 //!    dependencies less a base set), and *paths*, each source in its turn: the baseline table, the
 //!    units, the packages' lists, snippets of tmpfiles.d, what bears the service's name, where
-//!    links and configuration lead, rules, the user; the deny list comes last.
+//!    links and configuration lead, rules, the user; what is another instance's stays behind, and the
+//!    deny list comes last.
 //! 3. Label, address and hardware address come from the [`allocator`]; [`domain_spec`] and
 //!    [`host_unit`] follow from the config alone, so that they can be made again at any time.
 //!
@@ -23,6 +24,7 @@ mod adapt;
 pub mod allocator;
 mod ask;
 mod baseline;
+mod data;
 mod deny;
 mod derive;
 mod draft;
@@ -30,6 +32,7 @@ pub mod facts;
 mod follow;
 pub mod glob;
 mod inside;
+mod instances;
 pub mod mentions;
 mod options;
 pub mod outcome;

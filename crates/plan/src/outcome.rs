@@ -116,6 +116,11 @@ pub enum Warning {
         /// Its bytes.
         bytes: u64,
     },
+    /// Without `-C`, data that the host's service has is not there inside.
+    DataLeft {
+        /// The directories that are made without it.
+        paths: Vec<AbsPath>,
+    },
     /// A unit asks for what the confinement does not give.
     Confined {
         /// The unit.
@@ -182,6 +187,13 @@ impl std::fmt::Display for Warning {
             }
             Self::Large { path, bytes } => {
                 write!(f, "{path} is copied with {} MiB", bytes >> 20)
+            }
+            Self::DataLeft { paths } => {
+                write!(f, "without -C, the host's data stays on the host: ")?;
+                for (n, path) in paths.iter().enumerate() {
+                    write!(f, "{}{path}", if n == 0 { "" } else { ", " })?;
+                }
+                Ok(())
             }
             Self::Confined {
                 unit,

@@ -24,7 +24,7 @@ use crate::paths::Scope;
 use crate::request::CreateRequest;
 use crate::rules::Rules;
 use crate::units::UnitClosure;
-use crate::{options, review};
+use crate::{data, options, review};
 
 /// Where content is kept unless `--path` says otherwise.
 pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
@@ -105,8 +105,9 @@ fn compute(
     let (draft, more) = draft(&scope, &request, config.as_ref())?;
     warnings.extend(more);
     let (mut root, skipped) = draft.finish();
-    review::measure(&scope, &mut root, &mut warnings);
-    review::live_data(&scope, &request, &root, &mut warnings)?;
+    data::measure(&scope, &mut root, &mut warnings);
+    data::data_left(&scope, &root, &mut warnings);
+    data::live_data(&scope, &request, &root, &mut warnings)?;
     let confinement = config
         .as_ref()
         .map_or(Confinement::Reduced, |c| c.confinement);
@@ -240,7 +241,10 @@ fn draft(
         .map(Accounts::parse)
         .unwrap_or_default();
     scope.unlisted(&mut draft, &accounts);
+    scope.other_instances(&mut draft);
     let named = scope.follow(&mut draft);
+    // what was followed may have brought more of them
+    scope.other_instances(&mut draft);
     let mut inside = accounts.inside(&accounts_named(scope, said.accounts));
     let mut adapted = BTreeMap::new();
     let mut warnings = Vec::new();

@@ -1,7 +1,7 @@
 //! What an administrator has to know of a plan before it is carried out: refusals and warnings.
 
 use vss_model::confinement::capability::{Capability, capabilities};
-use vss_model::{AbsPath, Confinement, CopyScope, Disposition, UnitName};
+use vss_model::{AbsPath, Confinement, Disposition, UnitName};
 
 use crate::ask::Ask;
 use crate::facts::{NamedPath, PathFacts, PathKind};
@@ -10,8 +10,6 @@ use crate::paths::{Region, Scope, region};
 use crate::request::CreateRequest;
 use crate::root_plan::{Fate, RootPlan};
 
-/// From how many bytes on a copy is worth a warning.
-const LARGE: u64 = 1 << 30;
 /// As many links as the kernel follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 /// Whether the host unit's name is free, and what would apply to it.
@@ -61,79 +59,6 @@ pub(crate) fn ownership(scope: &Scope<'_, '_>, request: &CreateRequest) -> Resul
                 file: member.facts.fragment.clone(),
             });
         }
-    }
-    Ok(())
-}
-
-/// Adds sizes to the entries, and warnings where they are large.
-pub(crate) fn measure(scope: &Scope<'_, '_>, root: &mut RootPlan, warnings: &mut Vec<Warning>) {
-    for entry in &mut root.entries {
-        let (bytes, files) = match &entry.disposition {
-            Disposition::Copy {
-                scope: CopyScope::Tree,
-            } => {
-                let Some(tree) = scope.ask.tree(&entry.path) else {
-                    continue;
-                };
-                (tree.bytes, tree.files)
-            }
-            Disposition::Copy {
-                scope: CopyScope::Node,
-            } => match scope.ask.path(&entry.path) {
-                Some(PathFacts::File { size, .. }) => (*size, 1),
-                Some(PathFacts::Link { .. }) => (0, 1),
-                _ => continue,
-            },
-            Disposition::Generate {
-                what: vss_model::Generated::File { text, .. },
-            } => (text.len() as u64, 1),
-            _ => continue,
-        };
-        entry.bytes = Some(bytes);
-        entry.files = Some(files);
-        if bytes >= LARGE {
-            warnings.push(Warning::Large {
-                path: entry.path.clone(),
-                bytes,
-            });
-        }
-    }
-}
-
-/// Whether data is copied that somebody writes.
-///
-/// # Errors
-/// Where it is, and wasn't allowed.
-pub(crate) fn live_data(
-    scope: &Scope<'_, '_>,
-    request: &CreateRequest,
-    root: &RootPlan,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), PlanError> {
-    for entry in &root.entries {
-        let whole = matches!(
-            entry.disposition,
-            Disposition::Copy {
-                scope: CopyScope::Tree
-            }
-        );
-        if !whole || region(&entry.path) != Region::Data {
-            continue;
-        }
-        let writers = scope.ask.writers(&entry.path).unwrap_or_default();
-        if writers.is_empty() {
-            continue;
-        }
-        if !request.allow_live_copy {
-            return Err(PlanError::LiveData {
-                path: entry.path.clone(),
-                writers: writers.to_vec(),
-            });
-        }
-        warnings.push(Warning::LiveCopy {
-            path: entry.path.clone(),
-            writers: writers.iter().map(ToString::to_string).collect(),
-        });
     }
     Ok(())
 }

@@ -129,6 +129,12 @@ impl Console {
         self.kept.iter().map(String::as_str)
     }
 
+    /// Forgets the lines: they are of a boot that is over, and would be taken for the next one's
+    /// last words.
+    pub fn forget(&mut self) {
+        self.kept.clear();
+    }
+
     /// The last line that begins so.
     #[must_use]
     pub fn last_with(&self, start: &str) -> Option<String> {
@@ -271,6 +277,15 @@ mod tests {
         let after = written(&mut console, b"y\n", later);
         assert_eq!(after, ["(10 lines of the container left out)", "y"]);
         assert_eq!(console.kept().count(), KEPT);
+    }
+
+    #[test]
+    fn the_last_words_of_one_boot_are_not_the_next_ones() {
+        let now = Instant::now();
+        let mut console = Console::with_kept(now, ["Rebooting.".to_owned()]);
+        console.forget();
+        written(&mut console, b"systemd 257 running\n", now);
+        assert_eq!(crate::outcome::Claim::read(console.kept()), None);
     }
 
     #[test]

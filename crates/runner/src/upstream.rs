@@ -17,13 +17,41 @@ pub struct Upstream {
     address: Option<SocketAddr>,
     last: Option<Instant>,
     waiting: Option<String>,
+    watchdog: Option<Watchdog>,
+}
+
+/// A sign of life that the host's systemd expects now and then (`WatchdogSec=` of the host unit).
+#[derive(Debug)]
+struct Watchdog {
+    /// Half of what systemd waits for.
+    every: Duration,
+    due: Instant,
+}
+
+impl Watchdog {
+    /// As systemd says in the environment of the process that it means (sd_watchdog_enabled(3)).
+    fn new(pid: Option<OsString>, usec: Option<OsString>) -> Option<Self> {
+        let number = |text: OsString| text.to_str()?.parse::<u64>().ok();
+        if pid.is_some_and(|pid| number(pid) != Some(std::process::id().into())) {
+            return None;
+        }
+        let usec = number(usec?).filter(|usec| *usec > 0)?;
+        Some(Self {
+            every: Duration::from_micros(usec / 2),
+            due: Instant::now(),
+        })
+    }
 }
 
 impl Upstream {
-    /// As the environment says: `$NOTIFY_SOCKET`.
+    /// As the environment says: `$NOTIFY_SOCKET`, `$WATCHDOG_PID`, `$WATCHDOG_USEC`.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self::to(std::env::var_os("NOTIFY_SOCKET"))
+        let var = std::env::var_os;
+        Self {
+            watchdog: Watchdog::new(var("WATCHDOG_PID"), var("WATCHDOG_USEC")),
+            ..Self::to(var("NOTIFY_SOCKET"))
+        }
     }
 
     fn to(socket: Option<OsString>) -> Self {
@@ -35,6 +63,7 @@ impl Upstream {
             address,
             last: None,
             waiting: None,
+            watchdog: None,
         }
     }
 
@@ -54,8 +83,16 @@ impl Upstream {
         self.flush(now);
     }
 
-    /// Sends what waits, if it is time.
+    /// Sends what waits, if it is time, and the sign of life.
     pub fn flush(&mut self, now: Instant) {
+        if let Some(watchdog) = self
+            .watchdog
+            .as_mut()
+            .filter(|watchdog| now >= watchdog.due)
+        {
+            watchdog.due = now + watchdog.every;
+            self.send("WATCHDOG=1");
+        }
         let is_time = self
             .last
             .is_none_or(|last| now.saturating_duration_since(last) >= EVERY);
@@ -65,10 +102,16 @@ impl Upstream {
         }
     }
 
-    /// Whether a text waits for its time.
+    /// When there will be something to send.
     #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
+    pub fn due(&self) -> Option<Instant> {
+        let text = self
+            .waiting
+            .as_ref()
+            .and(self.last)
+            .map(|last| last + EVERY);
+        let alive = self.watchdog.as_ref().map(|watchdog| watchdog.due);
+        [text, alive].into_iter().flatten().min()
     }
 }
 
@@ -87,8 +130,9 @@ mod tests {
         upstream.status("a\nREADY=1", now);
         upstream.status("b", now);
         upstream.status("c", now);
-        assert!(upstream.is_waiting());
+        assert_eq!(upstream.due(), Some(now + EVERY));
         upstream.flush(now + EVERY);
+        assert_eq!(upstream.due(), None);
         let mut bytes = [0; 64];
         let mut received = Vec::new();
         while let Ok(length) = socket.recv(&mut bytes) {
@@ -102,6 +146,35 @@ mod tests {
         let mut upstream = Upstream::to(None);
         upstream.send("READY=1");
         upstream.status("x", Instant::now());
-        assert!(!upstream.is_waiting());
+        assert_eq!(upstream.due(), None);
+    }
+
+    #[test]
+    fn a_sign_of_life_is_sent_twice_in_the_time_that_systemd_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let own = OsString::from(std::process::id().to_string());
+        let mut upstream = Upstream {
+            watchdog: Watchdog::new(Some(own), Some("10000000".into())),
+            ..Upstream::to(Some(path.into()))
+        };
+        let begin = upstream.due().unwrap();
+        let half = Duration::from_secs(5);
+        for (after, sent) in [(0, 1), (4, 1), (5, 2), (9, 2), (10, 3)] {
+            upstream.flush(begin + Duration::from_secs(after));
+            let mut bytes = [0; 64];
+            let mut received = 0;
+            while let Ok(length) = socket.recv(&mut bytes) {
+                assert_eq!(&bytes[..length], b"WATCHDOG=1");
+                received += 1;
+            }
+            assert_eq!(received, if after % 5 == 0 { 1 } else { 0 }, "{after} s");
+            assert_eq!(upstream.due(), Some(begin + sent * half), "{after} s");
+        }
+        assert!(Watchdog::new(Some("1".into()), Some("10000000".into())).is_none());
+        assert!(Watchdog::new(None, Some("0".into())).is_none());
+        assert!(Watchdog::new(None, None).is_none());
     }
 }

@@ -151,9 +151,9 @@ impl Watch {
         if let Some(terminal) = terminal {
             fds.push(PollFd::new(terminal, PollFlags::IN));
         }
-        let tick =
-            (self.allowance.is_used_up() || self.upstream.is_waiting()).then(|| now + SECOND / 2);
-        let until = [deadline, tick].into_iter().flatten().min();
+        let tick = self.allowance.is_used_up().then(|| now + SECOND / 2);
+        let until = [deadline, tick, self.upstream.due()];
+        let until = until.into_iter().flatten().min();
         match poll(&mut fds, timeout(now, until).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -41,7 +41,7 @@ pub use paths::{NamedPath, PathKind, paths_named};
 pub use search::{LoadedUnit, drop_ins, find_file, load, names};
 pub use service::{Dependency, Service, ServiceType, Strength, dependencies};
 pub use settings::{Setting, Settings, parse_boolean};
-pub use specifier::{SpecifierContext, escape, expand, unescape};
+pub use specifier::{SpecifierContext, escape, expand, for_any_instance, unescape};
 pub use systemd::{Limits, Systemd};
 pub use timespan::TimeSpan;
 pub use write::{exec_argument, write};

@@ -5,7 +5,7 @@ use std::path::Path;
 use vss_model::AbsPath;
 
 use crate::settings::{Setting, Settings};
-use crate::specifier::{SpecifierContext, expand};
+use crate::specifier::{SpecifierContext, expand, for_any_instance};
 use crate::words;
 
 /// A path that a unit names.
@@ -21,6 +21,9 @@ pub struct NamedPath {
     pub optional: bool,
     /// Whether it is a glob(7) pattern.
     pub pattern: bool,
+    /// What the path may be for any instance of the unit's template, as a pattern; `None` where it
+    /// is the same for all.
+    pub any_instance: Option<String>,
 }
 
 /// What a path is to the unit that names it.
@@ -258,8 +261,8 @@ impl Collector<'_> {
     }
 
     /// Expands a path and files it; what is none is passed over.
-    fn push(&mut self, key: &str, path: &str, kind: PathKind, optional: bool) {
-        let Ok(path) = expand(path, self.context) else {
+    fn push(&mut self, key: &str, written: &str, kind: PathKind, optional: bool) {
+        let Ok(path) = expand(written, self.context) else {
             return;
         };
         if !path.starts_with('/') || path.contains('$') {
@@ -273,6 +276,7 @@ impl Collector<'_> {
                 kind,
                 optional,
                 pattern,
+                any_instance: for_any_instance(written, self.context),
             });
         }
     }

@@ -118,6 +118,51 @@ fn without_suffix(unit: &UnitName) -> &str {
 /// Where a specifier stands for a fact that the context doesn't have, or for an instance with a
 /// malformed escape.
 pub fn expand(value: &str, context: &SpecifierContext) -> Result<String> {
+    replace(value, |letter| context.value(letter, value))
+}
+
+/// What a value may be for any instance of the same template: a pattern in which `*` stands for
+/// what depends on the instance, one for each component. `None` where nothing does, or where the
+/// value itself has characters of patterns.
+///
+/// ```
+/// use vss_unit::{SpecifierContext, for_any_instance};
+/// let context = SpecifierContext::new(&"postgresql@15-main.service".parse().unwrap());
+/// let pattern = |value| for_any_instance(value, &context);
+/// assert_eq!(pattern("/etc/%p/%I/%i.conf").as_deref(), Some("/etc/postgresql/*/*/*.conf"));
+/// assert_eq!(pattern("/etc/%p"), None);
+/// ```
+#[must_use]
+pub fn for_any_instance(value: &str, context: &SpecifierContext) -> Option<String> {
+    let instance = context.unit.instance().filter(|i| !i.is_empty())?;
+    if value.contains(['*', '?', '[']) {
+        return None;
+    }
+    let components = unescape(instance).ok()?.split('/').count();
+    let unescaped = vec!["*"; components].join("/");
+    let (stem, suffix) = context.unit.as_str().split_once('@')?;
+    let suffix = suffix.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+    let mut depends = false;
+    let pattern = replace(value, |letter| {
+        let any = match letter {
+            'i' => "*".to_owned(),
+            'I' => unescaped.clone(),
+            'f' => format!("/{unescaped}"),
+            'n' => format!("{stem}@*.{suffix}"),
+            'N' => format!("{stem}@*"),
+            _ => return context.value(letter, value),
+        };
+        depends = true;
+        Ok(Some(any))
+    });
+    pattern.ok().filter(|_| depends)
+}
+
+/// The text with each specifier replaced by what it stands for, if it stands for anything.
+fn replace(
+    value: &str,
+    mut stands_for: impl FnMut(char) -> Result<Option<String>>,
+) -> Result<String> {
     let mut out = String::with_capacity(value.len());
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
@@ -129,7 +174,7 @@ pub fn expand(value: &str, context: &SpecifierContext) -> Result<String> {
             out.push('%');
             break;
         };
-        match context.value(letter, value)? {
+        match stands_for(letter)? {
             Some(text) => out.push_str(&text),
             None => out.extend(['%', letter]),
         }

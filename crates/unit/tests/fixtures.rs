@@ -178,6 +178,12 @@ fn instances_come_from_templates_and_have_drop_ins_of_both() {
             assert: true
         }
     );
+    let any: Vec<_> = named.iter().map(|p| p.any_instance.as_deref()).collect();
+    assert_eq!(
+        any,
+        [None, Some("/run/*.pid"), Some("/etc/pg/*/*/pg.conf")],
+        "what is an instance's own"
+    );
     assert_eq!(
         get(&root, "pg@other").settings.last("Service", "User"),
         Some("a")

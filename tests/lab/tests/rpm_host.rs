@@ -42,21 +42,16 @@ fn become_fedora(lab: &Lab) -> Hidden {
     Hidden::new()
 }
 
+fn plan_of(lab: &Lab, unit: &str) -> String {
+    let options = ["plan", "--confinement", "reduced", "-C", "-u", unit, "web2"];
+    lab.vss(&options).ok()
+}
+
 #[test]
 fn httpd_is_planned_made_run_asked_and_taken_away() {
     let lab = Lab::enter();
     let _hidden = become_fedora(&lab);
-    let plan = lab
-        .vss(&[
-            "plan",
-            "--confinement",
-            "reduced",
-            "-C",
-            "-u",
-            "httpd.service",
-            "web1",
-        ])
-        .ok();
+    let plan = plan_of(&lab, "httpd.service");
     for line in [
         "httpd-core",
         "mod_ssl",
@@ -92,29 +87,9 @@ fn httpd_is_planned_made_run_asked_and_taken_away() {
 fn a_debian_with_an_rpm_database_stays_a_debian() {
     let lab = Lab::enter();
     drop(become_fedora(&lab));
-    let plan = lab
-        .vss(&[
-            "plan",
-            "--confinement",
-            "reduced",
-            "-C",
-            "-u",
-            "apache2.service",
-            "web2",
-        ])
-        .ok();
+    let plan = plan_of(&lab, "apache2.service");
     assert!(plan.contains("apache2-bin"), "{plan}");
     // dpkg knows no httpd: the unit is there, and no package's.
-    let plan = lab
-        .vss(&[
-            "plan",
-            "--confinement",
-            "reduced",
-            "-C",
-            "-u",
-            "httpd.service",
-            "web2",
-        ])
-        .ok();
+    let plan = plan_of(&lab, "httpd.service");
     assert!(!plan.contains("httpd-core"), "{plan}");
 }

@@ -81,7 +81,13 @@ fn five_services_and_their_neighbours_run_unedited_at_the_same_time() {
     let shell = lab.create("shell", &["-C", "-u", "ssh.service"]);
     let data = lab.create("data", &["-C", "-u", "mariadb.service"]);
     let mail = lab.create("mail", &["-C", "-u", "dovecot.service"]);
+    another_cluster();
     let post = lab.create("post", &["-C", "-u", "postgresql@15-main.service"]);
+    for own in ["etc/postgresql/15", "var/lib/postgresql/15"] {
+        let own = format!("/var/lib/libvirt/filesystems/post/{own}");
+        assert!(std::fs::exists(format!("{own}/main")).expect("a look"));
+        assert!(!std::fs::exists(format!("{own}/another")).expect("a look"));
+    }
     std::fs::write(
         "/var/lib/libvirt/filesystems/web2/var/www/html/index.html",
         "the second page",
@@ -120,6 +126,15 @@ fn five_services_and_their_neighbours_run_unedited_at_the_same_time() {
     );
     for sandbox in all {
         sandbox.stop();
+    }
+}
+
+/// A second cluster of the host's database, which is none of an instance of the first.
+fn another_cluster() {
+    for directory in ["/etc/postgresql/15", "/var/lib/postgresql/15"] {
+        let another = format!("{directory}/another");
+        std::fs::create_dir(&another).expect("a second cluster");
+        std::fs::write(format!("{another}/postgresql.conf"), "").expect("its file");
     }
 }
 

@@ -91,6 +91,7 @@ fn named_path(named: vss_unit::NamedPath) -> Option<NamedPath> {
         directive: named.directive.trim_end_matches('=').to_owned(),
         optional: named.optional || named.pattern,
         kind,
+        any_instance: named.any_instance,
     })
 }
 

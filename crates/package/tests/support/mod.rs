@@ -1,4 +1,5 @@
-//! The recorded rpm database, and copies of it that a test may break.
+//! The recorded rpm database, copies of it that a test may break, and short words for what both
+//! databases answer.
 
 #![allow(dead_code, reason = "each file of tests uses some of it")]
 
@@ -7,6 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use vss_model::{AbsPath, Package, PackageName, RelationKind};
+use vss_package::PackageDb;
 
 const DATABASE: &str = "usr/lib/sysimage/rpm/rpmdb.sqlite";
 
@@ -41,4 +44,21 @@ pub(crate) fn headers() -> Vec<Vec<u8>> {
         .unwrap();
     let headers = statement.query_map([], |row| row.get(0)).unwrap();
     headers.map(Result::unwrap).collect()
+}
+
+pub(crate) fn path(text: &str) -> AbsPath {
+    text.parse().unwrap()
+}
+
+pub(crate) fn words(names: &[PackageName]) -> Vec<&str> {
+    names.iter().map(PackageName::as_str).collect()
+}
+
+pub(crate) fn package(db: &dyn PackageDb, name: &str) -> Package {
+    db.package(&name.into()).unwrap().unwrap()
+}
+
+pub(crate) fn relations(package: &Package, kind: RelationKind) -> Vec<&str> {
+    let of_kind = package.relations.iter().filter(|r| r.kind == kind);
+    of_kind.map(|r| r.to.as_str()).collect()
 }

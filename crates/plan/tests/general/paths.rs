@@ -1,7 +1,7 @@
 //! Which files and directories are the service's.
 
 use vss_model::Cause;
-use vss_plan::Fate;
+use vss_plan::{Fate, Warning};
 
 use crate::WEB;
 use crate::world::{World, causes, fate, path, request};
@@ -140,6 +140,23 @@ fn data_comes_with_copy_and_logs_and_caches_never() {
         Fate::Absent
     );
     assert!(causes(&without, "/var/lib/web").contains(&Cause::NoCopy));
+    let left = Warning::DataLeft {
+        paths: vec![path("/var/lib/web")],
+    };
+    assert!(without.warnings.contains(&left), "{:?}", without.warnings);
+    assert!(!with.warnings.contains(&left));
+}
+
+#[test]
+fn a_directory_with_no_more_than_packages_list_has_no_data_to_miss() {
+    let mut world = World::new();
+    let listed = [WEB, "/var/lib/web/", "/var/lib/web/listed"];
+    world.package("web", "web", &[], &listed);
+    let mut request = request();
+    request.copy_data = false;
+    let plan = world.plan(&request).unwrap();
+    let missed = |w: &Warning| matches!(w, Warning::DataLeft { .. });
+    assert!(!plan.warnings.iter().any(missed), "{:?}", plan.warnings);
 }
 
 #[test]

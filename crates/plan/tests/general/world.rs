@@ -179,6 +179,7 @@ impl World {
                 directive: directive.to_owned(),
                 optional,
                 kind,
+                any_instance: None,
             })
         });
         let facts = UnitFacts {

@@ -80,7 +80,7 @@ pub(crate) fn run(
                 console: watch.console,
             };
         }
-        match ended::settle(sandbox, &parts, evidence, domain.init_pid)? {
+        match ended::settle(sandbox, &mut parts, evidence, domain.init_pid)? {
             Next::Again(new) => domain = new,
             Next::Over(end) => return ended::conclude(sandbox, &parts.console, &end, false),
         }

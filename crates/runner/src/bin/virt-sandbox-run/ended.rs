@@ -44,7 +44,7 @@ pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
         .adopt_run_lock(sandbox.name(), options.need("lock")?)?;
     let inbox = Inbox::adopt(options.take("inbox")?);
     let log = handover::read_log(options.take("log")?).map_err(io("read the log"))?;
-    let parts = Parts {
+    let mut parts = Parts {
         signals,
         inbox,
         console: Console::with_kept(Instant::now(), log),
@@ -55,7 +55,7 @@ pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
         wait_status: options.get("wait-status")?,
         ..Evidence::default()
     };
-    match settle(sandbox, &parts, evidence, options.need("init")?)? {
+    match settle(sandbox, &mut parts, evidence, options.need("init")?)? {
         Next::Over(end) => conclude(sandbox, &parts.console, &end, true),
         Next::Again(domain) => attend::run(sandbox, lock, parts, domain, false),
     }
@@ -64,7 +64,7 @@ pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
 /// Completes the evidence and weighs it. Where the container is to go on, it does when this returns.
 pub(crate) fn settle(
     sandbox: &Sandbox,
-    parts: &Parts,
+    parts: &mut Parts,
     mut evidence: Evidence,
     old_init: u32,
 ) -> Result<Next, Error> {
@@ -73,17 +73,18 @@ pub(crate) fn settle(
     evidence.report = sandbox.report();
     evidence.claim = Claim::read(parts.console.kept());
     let end = outcome::end(&evidence);
+    if matches!(end, End::Reboot(_)) {
+        say("rebooted from inside");
+        parts.console.forget();
+    }
     match (&end, found) {
         (End::Reboot(_), Some(domain)) => {
-            say("rebooted from inside");
             sandbox.remove_cgroups();
             sandbox.forget_report();
             Ok(Next::Again(domain))
         }
-        (End::Reboot(_), None) => {
-            say("rebooted from inside");
-            Ok(Next::Again(launch::again(sandbox, &parts.inbox)?))
-        }
+        // libvirt fails to restart one where AppArmor is on: it frees the label's model first.
+        (End::Reboot(_), None) => Ok(Next::Again(launch::again(sandbox, &parts.inbox)?)),
         (_, _) => {
             // One that is not to go on, or libvirt's controller, which may outlive its container.
             let gone = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid));

@@ -1,0 +1,98 @@
+//! What belongs to other instances of a template, and is left behind.
+//!
+//! A template says by `%i` which paths are an instance's own: `/var/lib/postgresql/%I`,
+//! `/etc/redis/redis-%i.conf`. What its pattern finds beside the instance's own path is a
+//! neighbour's data or configuration, and a directory that is taken whole would bring it along.
+
+use vss_model::{AbsPath, Cause, MaskKind, UnitName};
+
+use crate::draft::{Draft, Source};
+use crate::facts::{NamedPath, PathFacts};
+use crate::glob;
+use crate::paths::{Region, Scope, region};
+
+impl Scope<'_, '_> {
+    /// Leaves out of what is taken the paths of other instances. What a package lists is everyone's,
+    /// what a rule or the user names is wanted, and both stay.
+    pub(crate) fn other_instances(&self, draft: &mut Draft) {
+        for member in self.units.members.values() {
+            for named in &member.facts.paths {
+                let Some(pattern) = &named.any_instance else {
+                    continue;
+                };
+                for path in self.instances_of(pattern) {
+                    if self.is_another(draft, &named.path, &path) {
+                        let cause = because(&member.facts.name, named, pattern);
+                        draft.mask(Source::Instance, &path, MaskKind::Absent, cause);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The paths that a pattern finds.
+    fn instances_of(&self, pattern: &str) -> Vec<AbsPath> {
+        let mut found = vec![AbsPath::root()];
+        for component in pattern.split('/').filter(|c| !c.is_empty()) {
+            found = found
+                .iter()
+                .flat_map(|directory| self.matching(directory, component))
+                .collect();
+        }
+        found
+    }
+
+    fn matching(&self, directory: &AbsPath, component: &str) -> Vec<AbsPath> {
+        if !component.contains('*') {
+            return directory.join(component).into_iter().collect();
+        }
+        if region(directory) == Region::Elsewhere || directory.depth() < 2 {
+            return Vec::new();
+        }
+        self.ask
+            .list(directory)
+            .flatten()
+            .unwrap_or_default()
+            .iter()
+            .filter(|entry| glob::matches(component, &entry.name))
+            .filter_map(|entry| directory.join(&entry.name).ok())
+            .collect()
+    }
+
+    /// Whether a path of the pattern is another instance's, and would be taken.
+    fn is_another(&self, draft: &Draft, own: &AbsPath, path: &AbsPath) -> bool {
+        let taken = draft.in_tree(path) || draft.has(path);
+        let wanted = draft.source_of(path) >= Some(Source::Instance);
+        let related = own.starts_with(path) || path.starts_with(own);
+        if !taken || wanted || related || self.is_named(path) {
+            return false;
+        }
+        let unowned = self.ask.owners_below(path).is_some_and(<[_]>::is_empty);
+        unowned && self.are_alike(own, path)
+    }
+
+    /// Whether a unit that runs inside names the path or something in it.
+    fn is_named(&self, path: &AbsPath) -> bool {
+        let mut named = self.units.members.values().flat_map(|m| &m.facts.paths);
+        named.any(|n| n.path.starts_with(path))
+    }
+
+    /// Whether two paths are of one kind; one that isn't there may become any.
+    fn are_alike(&self, own: &AbsPath, other: &AbsPath) -> bool {
+        match (self.ask.path(own), self.ask.path(other)) {
+            (Some(PathFacts::Missing), Some(other)) => *other != PathFacts::Missing,
+            (Some(own), Some(other)) => {
+                std::mem::discriminant(own) == std::mem::discriminant(other)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn because(unit: &UnitName, named: &NamedPath, pattern: &str) -> Cause {
+    Cause::OtherInstance {
+        of: unit.clone(),
+        pattern: pattern.to_owned(),
+        directive: format!("{}=", named.directive),
+    }
+}
