@@ -7,7 +7,9 @@ use std::str::FromStr;
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
 use clap::{Args, ValueEnum};
 use vss_manager::CreateRequest;
-use vss_model::{AbsPath, ConfinementChoice, Level, NetworkChoice, SandboxName, UnitName};
+use vss_model::{
+    AbsPath, ConfinementChoice, Level, NetworkChoice, PrivateUsers, SandboxName, UnitName,
+};
 
 use crate::failure::Failure;
 
@@ -52,10 +54,11 @@ pub(crate) struct ContainerOptions {
     #[arg(long, help_heading = CONTENT)]
     pub(crate) allow_live_copy: bool,
 
-    /// What holds root inside: auto, reduced or none
+    /// What holds root inside: auto, selinux, userns, reduced or none
     ///
-    /// auto takes the strongest that this host offers and refuses where that is nothing sound.
-    /// reduced takes capabilities away and filters system calls; root inside is root outside
+    /// auto takes selinux where SELinux enforces and this project's policy module is loaded, else
+    /// userns where the host has cgroup v2, and refuses where neither is to be had. selinux is the
+    /// label. userns gives the container users of its own: root inside is nobody outside. reduced takes capabilities away and filters system calls; root inside is root outside
     /// nevertheless. none is little.
     #[arg(
         long,
@@ -64,6 +67,20 @@ pub(crate) struct ContainerOptions {
         help_heading = ISOLATION
     )]
     pub(crate) confinement: ConfinementChoice,
+
+    /// Give the container users of its own, whatever else confines it [default: pick]
+    ///
+    /// pick takes a range of the host's user and group numbers that nobody else has. BASE:COUNT is
+    /// one given by hand. Root inside is BASE outside then, who owns nothing else.
+    #[arg(
+        long,
+        value_name = "pick|BASE:COUNT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "pick",
+        help_heading = ISOLATION
+    )]
+    pub(crate) private_users: Option<PrivateUsers>,
 
     /// The SELinux level, two categories: s0:c1,c2
     ///
@@ -101,6 +118,7 @@ impl ContainerOptions {
             share: self.share,
             mask: self.mask,
             confinement: self.confinement,
+            private_users: self.private_users,
             allow_shared_label: self.allow_shared_label,
             allow_live_copy: self.allow_live_copy,
         })

@@ -126,7 +126,7 @@ fn usage_errors_name_the_problem() {
         ),
         (
             &["create", "-u", "a", "--confinement", "strong", "web1"],
-            "auto, reduced and none",
+            "auto, selinux, userns, reduced and none",
         ),
         (&["list", "--format", "yaml"], "yaml"),
         (&["start"], "<NAME>"),

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::Result;
+use crate::access;
 use crate::durable::{remove_empty, sync_directory_of, temporary_name};
 use crate::error::{Context, Error, Untrusted};
 
@@ -97,8 +98,12 @@ fn is_there(path: &Path) -> Result<bool> {
 /// program in the content of a stopped container is out of reach for the host's users then.
 ///
 /// `narrow` says that a directory with a wider mode is made 0700 (and gets its mode back from
-/// [`restore`]); else it is refused.
-pub(crate) fn make_private(directory: &Path, narrow: bool) -> Result<()> {
+/// [`restore`]); else it is refused. Root of a container's own users (`known`) may go through.
+pub(crate) fn make_private(
+    directory: &Path,
+    narrow: bool,
+    known: &dyn Fn(u32) -> bool,
+) -> Result<()> {
     make(directory, 0o700)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = rustix::fs::open(directory, flags, Mode::empty()).context("open", directory)?;
@@ -109,6 +114,15 @@ pub(crate) fn make_private(directory: &Path, narrow: bool) -> Result<()> {
             path: directory.to_owned(),
             why,
         });
+    }
+    if let Some(list) = access::read(&open, directory)? {
+        return match list.strangers(known).next() {
+            None => Ok(()),
+            Some(who) => Err(Error::OpenAcl {
+                path: directory.to_owned(),
+                who,
+            }),
+        };
     }
     let mode = stat.st_mode & 0o7777;
     if mode & 0o077 == 0 {

@@ -5,7 +5,7 @@
 //! | the config, the one source of truth | `/etc/libvirt-sandbox/services/NAME.sandbox` |
 //! | the manifest | `/var/lib/libvirt-sandbox/NAME/manifest` |
 //! | the journal of a change that is under way | `/var/lib/libvirt-sandbox/.journal/NAME` |
-//! | reservations of labels and addresses | `/var/lib/libvirt-sandbox/.labels/`, `.addresses/` |
+//! | reservations of labels, addresses and users | `/var/lib/libvirt-sandbox/.labels/`, `.addresses/`, `.users/` |
 //! | locks | `/run/libvirt-sandbox/.locks/` |
 //! | what the runner knows of a running one | `/run/libvirt-sandbox/NAME/` |
 //!
@@ -17,7 +17,7 @@
 //! 1. [`Store::lock`] the name, so that nobody else changes it.
 //! 2. [`Store::journal`] tells whether an earlier change was cut short, to be finished or undone.
 //! 3. [`Store::begin`] a journal: its first record holds verb, name, content and UUID.
-//! 4. [`Store::reserve_label`], [`Store::reserve_address`]: after the journal, because a
+//! 4. [`Store::reserve_label`], [`Store::reserve_address`], [`Store::reserve_users`]: after the journal, because a
 //!    reservation whose UUID has neither journal nor config counts as left behind
 //!    ([`Store::collect`]).
 //! 5. Each step is recorded before it is done ([`Journal::record`]).
@@ -33,6 +33,7 @@
 //! 0600. What is read is checked first: a regular file, no link, owned by root (or by whoever runs
 //! this), writable by nobody else, and no larger than its kind can be.
 
+mod access;
 mod all;
 mod directories;
 mod durable;
@@ -52,7 +53,7 @@ pub use format::{parse, render};
 pub use journal::{Beginning, Journal};
 pub use lock::{Holder, Lock, RunLock};
 pub use places::Places;
-pub use reservation::{AddressReservation, InUse, LabelReservation};
+pub use reservation::{AddressReservation, InUse, LabelReservation, UsersReservation};
 pub use runtime::{Failure, Phase, RuntimeState};
 pub use store::{Saved, Store};
 

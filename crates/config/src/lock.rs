@@ -153,6 +153,7 @@ impl Store {
             places.journals(),
             places.labels(),
             places.addresses(),
+            places.users(),
         ] {
             directories::tidy(&directory)?;
         }

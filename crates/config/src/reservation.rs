@@ -1,4 +1,4 @@
-//! Labels and addresses that are spoken for, from before a sandbox has a config until it is gone.
+//! Labels, addresses and users that are spoken for, from before a sandbox has a config until it is gone.
 //!
 //! A reservation is a file; that it exists is the reservation, so it survives a crash. Comparing
 //! with all others and making it happen under one short lock. A reservation whose UUID has neither
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vss_model::{CategorySet, Level, MacAddress, NetworkConfig, SandboxName};
+use vss_model::{CategorySet, IdRange, Level, MacAddress, NetworkConfig, SandboxName};
 
 use crate::durable::{self, Existing, Placed};
 use crate::error::{Context, Error};
@@ -49,6 +49,17 @@ pub struct AddressReservation {
     pub uuid: Uuid,
 }
 
+/// Users of the host that are spoken for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsersReservation {
+    /// The range.
+    pub users: IdRange,
+    /// By which sandbox.
+    pub name: SandboxName,
+    /// Its UUID.
+    pub uuid: Uuid,
+}
+
 /// All that is spoken for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InUse {
@@ -56,6 +67,8 @@ pub struct InUse {
     pub labels: Vec<LabelReservation>,
     /// Addresses.
     pub addresses: Vec<AddressReservation>,
+    /// Users.
+    pub users: Vec<UsersReservation>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -174,6 +187,36 @@ impl Store {
         placed
     }
 
+    /// Reserves users of the host for those inside a sandbox. `false` where another sandbox has
+    /// some of them; the same reservation once more is `true`.
+    ///
+    /// # Errors
+    /// Where the reservations can't be read or written.
+    pub fn reserve_users(&self, users: IdRange, name: &SandboxName, uuid: Uuid) -> Result<bool> {
+        let _lock = self.lock_reservations()?;
+        let others = self.users_reserved()?;
+        let taken = |other: &UsersReservation| other.uuid != uuid && other.users.overlaps(users);
+        if others.iter().any(taken) {
+            return Ok(false);
+        }
+        let reservation = UsersReservation {
+            users,
+            name: name.clone(),
+            uuid,
+        };
+        let path = self.places().users().join(users.to_string());
+        self.place_reservation(&path, uuid, &reservation)
+    }
+
+    /// All users that are reserved.
+    pub(crate) fn users_reserved(&self) -> Result<Vec<UsersReservation>> {
+        let mut all = Vec::new();
+        for path in self.reservation_files(&self.places().users())? {
+            all.extend(read::<UsersReservation>(&path)?);
+        }
+        Ok(all)
+    }
+
     fn place_reservation(&self, path: &Path, uuid: Uuid, what: &impl Serialize) -> Result<bool> {
         if let Some(directory) = path.parent() {
             directories::make(directory, PRIVATE)?;
@@ -226,6 +269,7 @@ impl Store {
                 all.addresses.push(file);
             }
         }
+        all.users = self.users_reserved()?;
         Ok(all)
     }
 
@@ -267,7 +311,7 @@ impl Store {
 
     fn reservations(&self) -> Result<Vec<(PathBuf, Owner)>> {
         let mut all = Vec::new();
-        for directory in [self.places().labels(), self.places().addresses()] {
+        for directory in self.reservation_directories() {
             for path in self.reservation_files(&directory)? {
                 if let Some(owner) = read(&path)? {
                     all.push((path, owner));
@@ -275,6 +319,11 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    fn reservation_directories(&self) -> [PathBuf; 3] {
+        let places = self.places();
+        [places.labels(), places.addresses(), places.users()]
     }
 
     fn reservation_files(&self, directory: &Path) -> Result<Vec<PathBuf>> {
@@ -285,7 +334,7 @@ impl Store {
     /// Removes what attempts that were cut short left under temporary names. Under the lock nobody
     /// else writes one.
     fn remove_torn(&self) -> Result<()> {
-        for directory in [self.places().labels(), self.places().addresses()] {
+        for directory in self.reservation_directories() {
             let Ok(entries) = std::fs::read_dir(&directory) else {
                 continue;
             };

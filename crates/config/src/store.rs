@@ -136,7 +136,11 @@ impl Store {
     /// # Errors
     /// [`Error::OpenParent`] where others than root can enter it.
     pub fn make_content_parent(&self, directory: &Path) -> Result<()> {
-        directories::make_private(directory, directory == self.places.content_parent)
+        // who is admitted is not to be kept out by a mode that is narrowed meanwhile
+        let _lock = self.lock_reservations()?;
+        let held = self.users_reserved()?;
+        let known = |user: u32| held.iter().any(|reserved| reserved.users.base() == user);
+        directories::make_private(directory, directory == self.places.content_parent, &known)
     }
 
     /// Undoes [`make_content_parent`](Self::make_content_parent) where no sandbox has its content
@@ -152,6 +156,7 @@ impl Store {
                 _ => return Ok(()),
             }
         }
+        let _lock = self.lock_reservations()?;
         directories::restore(directory)
     }
 

@@ -460,6 +460,60 @@ fn an_address_is_reserved_with_its_hardware_address_or_not_at_all() {
 }
 
 #[test]
+fn users_are_reserved_once_and_never_overlap() {
+    let World { root: _root, store } = world();
+    let reserve = |range: &str, sandbox: &str, uuid: u128| {
+        let users = range.parse().unwrap();
+        store
+            .reserve_users(users, &name(sandbox), Uuid::from_u128(uuid))
+            .unwrap()
+    };
+    assert!(reserve("131072:65536", "a", 1));
+    assert!(reserve("131072:65536", "a", 1), "once more");
+    for overlapping in [
+        "131072:65536",
+        "131071:65536",
+        "65537:65536",
+        "196607:65536",
+        "65536:200000",
+    ] {
+        assert!(!reserve(overlapping, "b", 2), "{overlapping}");
+    }
+    assert!(reserve("196608:65536", "b", 2));
+    assert!(reserve("65536:65536", "c", 3));
+    assert_eq!(store.in_use().unwrap().users.len(), 3);
+    assert!(store.release(Uuid::from_u128(1)).unwrap());
+    assert!(reserve("131072:65536", "d", 4), "given back");
+}
+
+#[test]
+fn content_is_private_with_those_admitted_who_have_a_reservation() {
+    let World { root, store } = world();
+    let users = "131072:65536".parse().unwrap();
+    let parent = store.places().content_parent.clone();
+    let elsewhere = root.path().join("srv");
+    for parent in [&parent, &elsewhere] {
+        store.make_content_parent(parent).unwrap();
+        store.admit(parent, users).unwrap();
+        let error = store.make_content_parent(parent).unwrap_err();
+        assert!(matches!(error, Error::OpenAcl { .. }), "{error}");
+        assert!(error.to_string().contains("user 131072"), "{error}");
+        assert!(
+            store
+                .reserve_users(users, &name("a"), Uuid::from_u128(1))
+                .unwrap()
+        );
+        store.make_content_parent(parent).unwrap();
+        assert!(store.is_admitted(parent, users).unwrap());
+        assert_eq!(mode(parent), 0o710);
+        store.release(Uuid::from_u128(1)).unwrap();
+        store.dismiss(parent, users).unwrap();
+        assert_eq!(mode(parent), 0o700);
+        store.make_content_parent(parent).unwrap();
+    }
+}
+
+#[test]
 fn a28_reservations_that_a_crash_left_are_collected_and_no_others() {
     let World { root: _root, store } = world();
     let reserve = |sandbox: &str, uuid: u128| {
@@ -484,6 +538,13 @@ fn a28_reservations_that_a_crash_left_are_collected_and_no_others() {
             .reserve_address(&network(9), &name("crashed"), Uuid::from_u128(3))
             .unwrap()
     );
+    let users = "131072:65536".parse().unwrap();
+    let crashed = Uuid::from_u128(3);
+    assert!(
+        store
+            .reserve_users(users, &name("crashed"), crashed)
+            .unwrap()
+    );
     // what it can't read it leaves alone
     reserve("broken", 4);
     let broken = store.places().config(&name("broken"));
@@ -501,7 +562,7 @@ fn a28_reservations_that_a_crash_left_are_collected_and_no_others() {
     );
     let left = store.in_use().unwrap();
     assert_eq!(left.labels.len(), 3);
-    assert!(left.addresses.is_empty());
+    assert!(left.addresses.is_empty() && left.users.is_empty());
     assert!(!torn.exists());
     assert!(store.collect().unwrap().is_empty());
 }
@@ -584,8 +645,12 @@ fn after_the_last_sandbox_nothing_is_left_behind() {
     let mut journal = store.begin(beginning("web1", 1)).unwrap();
     assert!(store.reserve_label(&set("s0:c1,c2"), &web, uuid).unwrap());
     assert!(store.reserve_address(&network(2), &web, uuid).unwrap());
+    let users = "131072:65536".parse().unwrap();
+    assert!(store.reserve_users(users, &web, uuid).unwrap());
     store.make_content_parent(&parent).unwrap();
     store.make_content_parent(&elsewhere).unwrap();
+    store.admit(&parent, users).unwrap();
+    store.dismiss(&parent, users).unwrap();
     journal.record(&"config").unwrap();
     store.save(&config("web1", 1)).unwrap();
     assert_eq!(mode(&parent), 0o700);

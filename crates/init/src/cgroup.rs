@@ -55,6 +55,8 @@ enum Layout {
     V2,
 }
 
+/// Enters a cgroup namespace. In a user namespace this goes the same way: its root mounts a hierarchy
+/// once he has a namespace of it, and libvirt has given him the cgroup that this process is in.
 pub(crate) fn enter() -> Result<(), Failure> {
     let uuid = std::env::var("container_uuid").map_err(Failure::io(
         Stage::Cgroup,

@@ -33,6 +33,8 @@ pub(crate) enum Stage {
     Exec = 190,
     /// Telling the host how a service ended.
     Ended = 191,
+    /// The user namespace is another one.
+    Users = 192,
 }
 
 impl Stage {
@@ -76,6 +78,7 @@ impl fmt::Display for Failure {
             Stage::Capabilities => "cannot give capabilities up",
             Stage::Seccomp => "cannot load the system call filter",
             Stage::Exec => "cannot start the container's systemd",
+            Stage::Users => "wrong user namespace",
             Stage::Ended => "cannot tell the host that the service ended",
         };
         write!(f, "{doing}: {}", self.text)

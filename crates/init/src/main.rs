@@ -3,7 +3,8 @@
 //! libvirt's LXC driver makes the namespaces and the mounts; what it can't do is done here, in
 //! this order, and then the program is replaced by systemd:
 //!
-//! 1. [`label`]: the process runs in the SELinux context that was planned, or nothing runs.
+//! 1. [`users`], [`label`]: the process is in the user namespace and in the SELinux context that were
+//!    planned, or nothing runs.
 //! 2. [`limits`]: the hard limits are lifted, so that units can have their own without the
 //!    capability that would be needed later.
 //! 3. [`keyring`](sys::join_new_session_keyring): a session keyring that is not the host's.
@@ -31,6 +32,7 @@ mod mounts;
 mod pins;
 mod privileges;
 mod sys;
+mod users;
 
 use std::process::ExitCode;
 
@@ -67,13 +69,16 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     }
     sys::prepare_process();
     mounts::check_kernel_file_systems()?;
+    if let Some(wanted) = boot.private_users {
+        users::check(wanted)?;
+    }
     if let Some(wanted) = &boot.label {
         label::check(wanted)?;
     }
     limits::lift()?;
     sys::join_new_session_keyring().map_err(Failure::io(Stage::Keyring, "session keyring"))?;
     cgroup::enter()?;
-    mounts::harden(&boot.writable)?;
+    mounts::harden(&boot.writable, &boot.read_only)?;
     pins::hold()?;
     mounts::mask()?;
     sys::close_descriptors().map_err(Failure::io(Stage::Exec, "open file descriptors"))?;

@@ -83,10 +83,11 @@ pub(crate) fn list() -> Result<Vec<Mounted>, Failure> {
 /// write, set-user-id programs from every mount.
 ///
 /// What libvirt mounted is what counts, not what was asked for: nothing that is writable is
-/// forgotten. Each of `writable` has to be a mount of its own.
-pub(crate) fn harden(writable: &[PathBuf]) -> Result<(), Failure> {
+/// forgotten. Each of `writable` and of `read_only`, which libvirt left writable, has to be a mount
+/// of its own.
+pub(crate) fn harden(writable: &[PathBuf], read_only: &[PathBuf]) -> Result<(), Failure> {
     let mounted = list()?;
-    for path in writable {
+    for path in writable.iter().chain(read_only) {
         if !mounted.iter().any(|mount| mount.target == *path) {
             let text = format!("{}: not a mount of its own", path.display());
             return Err(Failure::new(Stage::Mounts, text));
@@ -99,6 +100,9 @@ pub(crate) fn harden(writable: &[PathBuf]) -> Result<(), Failure> {
         if let Some(attributes) = wanted(mount) {
             set(&mount.target, attributes, Stage::Mounts)?;
         }
+    }
+    for path in read_only {
+        set(path, Attributes::READ_ONLY, Stage::Mounts)?;
     }
     if mounted.iter().any(|mount| mount.target == Path::new(RUN)) {
         close_run()?;

@@ -135,6 +135,7 @@ mod tests {
             memory_kib: 1,
             filesystems: vec![],
             interfaces: vec![],
+            private_users: None,
             label: None,
         }
     }

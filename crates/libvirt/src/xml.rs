@@ -3,7 +3,7 @@
 use quick_xml::Writer;
 use quick_xml::events::attributes::Attr;
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
-use vss_model::{AbsPath, DomainSpec, Filesystem, Interface, Sanitized};
+use vss_model::{AbsPath, DomainSpec, Filesystem, IdRange, Interface, Sanitized};
 
 /// The namespace of the element that marks a domain as this project's.
 pub(crate) const NAMESPACE: &str = "urn:virt-sandbox:domain:1";
@@ -60,6 +60,9 @@ pub fn domain_xml(spec: &DomainSpec) -> Result<String, XmlError> {
             )
         })?;
         out.text_with("memory", &[("unit", "KiB")], &spec.memory_kib.to_string())?;
+        if let Some(users) = spec.private_users {
+            out.element("idmap", &[], |out| idmap(out, users))?;
+        }
         out.element("os", &[], |out| boot(out, spec))?;
         if spec.interfaces.is_empty() {
             // Without it, and without an interface, a container shares the host's network.
@@ -74,6 +77,18 @@ pub fn domain_xml(spec: &DomainSpec) -> Result<String, XmlError> {
     let mut text = String::from_utf8_lossy(&out.0.into_inner()).into_owned();
     text.push('\n');
     Ok(text)
+}
+
+/// User and group 0 inside, and all after it, for the same numbers on the host.
+fn idmap(out: &mut Xml, users: IdRange) -> Result<(), XmlError> {
+    let (target, count) = (users.base().to_string(), users.count().to_string());
+    for kind in ["uid", "gid"] {
+        out.empty(
+            kind,
+            &[("start", "0"), ("target", &target), ("count", &count)],
+        )?;
+    }
+    Ok(())
 }
 
 fn boot(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
@@ -94,7 +109,7 @@ fn boot(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
 
 fn devices(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
     for filesystem in &spec.filesystems {
-        mount(out, filesystem)?;
+        mount(out, filesystem, spec.private_users.is_some())?;
     }
     for interface in &spec.interfaces {
         link(out, interface)?;
@@ -102,7 +117,10 @@ fn devices(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
     out.empty("console", &[("type", "pty")])
 }
 
-fn mount(out: &mut Xml, filesystem: &Filesystem) -> Result<(), XmlError> {
+/// In a user namespace libvirt can't make a mount read-only that came from the host with other flags
+/// (`nosuid` of `/run`): its way would take those away, which the kernel refuses (EPERM), and it goes
+/// on without. There the init does it, before anything of the container runs.
+fn mount(out: &mut Xml, filesystem: &Filesystem, private_users: bool) -> Result<(), XmlError> {
     match filesystem {
         Filesystem::Bind {
             source,
@@ -113,7 +131,7 @@ fn mount(out: &mut Xml, filesystem: &Filesystem) -> Result<(), XmlError> {
             out.element("filesystem", &attributes, |out| {
                 out.empty("source", &[("dir", path(source)?)])?;
                 out.empty("target", &[("dir", path(target)?)])?;
-                if *readonly {
+                if *readonly && !private_users {
                     out.empty("readonly", &[])?;
                 }
                 Ok(())
@@ -296,6 +314,7 @@ mod tests {
             memory_kib: 1,
             filesystems: vec![],
             interfaces: vec![],
+            private_users: None,
             label: None,
         }
     }

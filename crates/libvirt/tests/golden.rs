@@ -32,6 +32,7 @@ fn plain() -> DomainSpec {
             },
         ],
         interfaces: vec![],
+        private_users: None,
         label: None,
     }
 }
@@ -94,13 +95,22 @@ fn a_domain_with_an_interface_and_a_label() {
 }
 
 #[test]
+fn a_domain_with_users_of_its_own() {
+    let spec = DomainSpec {
+        private_users: Some("2000224256:65536".parse().unwrap()),
+        ..plain()
+    };
+    compare("users.xml", &spec);
+}
+
+#[test]
 fn a18_a_domain_with_markup_in_its_texts() {
     compare("nasty.xml", &nasty());
 }
 
 #[test]
 fn libvirts_schema_takes_what_is_written() {
-    let files = ["plain.xml", "whole.xml", "nasty.xml"].map(golden);
+    let files = ["plain.xml", "whole.xml", "users.xml", "nasty.xml"].map(golden);
     let network = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../units/network.xml");
     for file in files.iter().chain([&network]) {
         validate(file);

@@ -94,8 +94,12 @@ impl Apply<'_> {
         }
         self.begin(Part::Content)?;
         self.identity.make_content_parent(host)?;
+        if let Some(users) = config.private_users {
+            self.begin(Part::Access)?;
+            self.identity.admit(host, users)?;
+        }
         let content = self.identity.content_on(host)?;
-        let root = content.stage()?;
+        let root = content.stage(config.private_users)?;
         let files = populate::populate(host, self.plan, &root, self.control)?;
         self.control.check()?;
         label::label(host, &root, &config.file_label, self.control)?;
@@ -141,6 +145,11 @@ impl Apply<'_> {
         if self.plan.request.allow_shared_label {
             store.reserve_shared_label(categories, &config.name, uuid)?;
         } else if !store.reserve_label(categories, &config.name, uuid)? {
+            return Ok(false);
+        }
+        if let Some(users) = config.private_users
+            && !store.reserve_users(users, &config.name, uuid)?
+        {
             return Ok(false);
         }
         match &config.network {

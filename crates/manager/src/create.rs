@@ -97,6 +97,7 @@ fn make(
             Applied::Done(outcome) => return Ok(*outcome),
             Applied::Taken => {
                 facts.forget(&Query::InUse);
+                facts.forget(&Query::IdRanges);
                 control.notice(&Notice::PlannedAnew(request.name.clone()));
             }
         }

@@ -244,7 +244,7 @@ impl Error {
             Self::StopFailed { name, .. } => {
                 format!("`virt-sandbox-service status {name}` shows what is left of it")
             }
-            Self::Plan(vss_plan::PlanError::NoConfinement) => {
+            Self::Plan(vss_plan::PlanError::NoConfinement { .. }) => {
                 use vss_model::Confinement::{None, Reduced};
                 format!("reduced ({}), none ({})", Reduced.summary(), None.summary())
             }
@@ -295,9 +295,10 @@ fn kind_of_plan(error: &vss_plan::PlanError) -> Kind {
         | PlanError::GeneratedUnit { .. }
         | PlanError::UnknownNetwork(_)
         | PlanError::NoSuchPath { .. } => Kind::NotFound,
-        PlanError::HostUnitTaken { .. } | PlanError::LiveData { .. } | PlanError::Label(_) => {
-            Kind::Conflict
-        }
+        PlanError::HostUnitTaken { .. }
+        | PlanError::LiveData { .. }
+        | PlanError::Label(_)
+        | PlanError::Users(_) => Kind::Conflict,
         _ => Kind::System,
     }
 }

@@ -82,7 +82,7 @@ impl Host {
             tree: Lazy::new(move || Ok(Box::new(Root::open(&tree_root)?))),
             store: Store::open(Places::under(&root)),
             runner: seams.runner,
-            proc: Proc::host(),
+            proc: Proc::host().with_kernel(root.join("proc")),
             packages: Lazy::new(move || Ok(vss_package::open_host(&packages_root)?)),
             labeller: seams.labeller,
             virtualization: Lazy::opened(seams.virtualization),

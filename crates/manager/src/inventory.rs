@@ -1,5 +1,6 @@
 //! `list`, `status` and `inspect`: what there is and how it fares, as values.
 
+mod confined;
 mod status;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,8 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::lifecycle;
 use crate::outcome::ListEntry;
+
+use confined::Selinux;
 
 pub use status::{inspect, status};
 
@@ -27,12 +30,13 @@ pub fn list(host: &Host) -> Result<Vec<ListEntry>> {
     names.sort_unstable();
     names.dedup();
     let configs = store.load_all(&names);
+    let selinux = Selinux::now(host.labeller());
     Ok(names
         .into_iter()
         .zip(configs)
         .map(|(name, config)| {
             let incomplete = unfinished.contains(&name) && is_abandoned(host, &name);
-            line(host, name, config, incomplete)
+            line(host, selinux, name, config, incomplete)
         })
         .collect())
 }
@@ -44,6 +48,7 @@ fn is_abandoned(host: &Host, name: &SandboxName) -> bool {
 
 fn line(
     host: &Host,
+    selinux: Selinux,
     name: SandboxName,
     config: vss_config::Result<SandboxConfig>,
     incomplete: bool,
@@ -53,12 +58,19 @@ fn line(
         units: Vec::new(),
         state: SandboxState::Broken,
         confinement: None,
+        confined: None,
+        as_planned: true,
+        private_users: None,
         address: None,
         since: None,
         problem: None,
     };
     match config {
-        Ok(config) => fill(host, &mut entry, &config),
+        Ok(config) => {
+            let (word, as_planned) = confined::word(selinux, &config);
+            (entry.confined, entry.as_planned) = (Some(word), as_planned);
+            fill(host, &mut entry, &config);
+        }
         Err(vss_config::Error::NoSandbox { .. }) => entry.state = SandboxState::Incomplete,
         Err(error) => entry.problem = Some(told(&error.into())),
     }
@@ -82,6 +94,7 @@ fn told(error: &crate::Error) -> String {
 fn fill(host: &Host, entry: &mut ListEntry, config: &SandboxConfig) {
     entry.units.clone_from(&config.units);
     entry.confinement = Some(config.confinement);
+    entry.private_users = config.private_users;
     entry.address = config.network.as_ref().map(|network| network.address);
     entry.state = SandboxState::Stopped;
     match lifecycle::live_state(host, config) {

@@ -105,6 +105,7 @@ pub(crate) fn read(journal: Journal) -> Result<Unfinished> {
             uuid: beginning.uuid,
             content: beginning.content,
             host_unit,
+            users: None,
         },
         begun,
         keep_content,

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use vss_model::{
-    AbsPath, Confinement, InnerState, Manifest, SandboxConfig, SandboxName, SandboxState,
+    AbsPath, Confinement, IdRange, InnerState, Manifest, SandboxConfig, SandboxName, SandboxState,
     SecurityContext, UnitName, Uuid,
 };
 
@@ -108,7 +108,10 @@ pub enum Part {
     Content,
     /// The manifest and the directory it is in.
     Manifest,
-    /// The reservation of label and address.
+    /// The way to the content for users of the container's own: an entry in the access control list
+    /// of the directory that the content is in.
+    Access,
+    /// The reservation of label, address and users.
     Reservation,
     /// What is in `/run`.
     Runtime,
@@ -127,8 +130,15 @@ pub struct ListEntry {
     pub units: Vec<UnitName>,
     /// Its state.
     pub state: SandboxState,
-    /// What holds root inside; `None` where the config can't be read.
+    /// What the config says holds root inside; `None` where it can't be read.
     pub confinement: Option<Confinement>,
+    /// What does, by what the host says now.
+    pub confined: Option<String>,
+    /// Whether that is what the config says.
+    pub as_planned: bool,
+    /// The users of the host that are those inside; `None` where they are the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_users: Option<IdRange>,
     /// Its address; `None` for loopback only.
     pub address: Option<Ipv4Addr>,
     /// When it was started, in seconds since 1970; `None` where it doesn't run.

@@ -5,6 +5,7 @@
 
 mod containers;
 mod paths;
+mod ranges;
 mod units;
 
 use vss_plan::{Answer, CreateRequest, Facts, Progress, Query, Rules};
@@ -34,6 +35,7 @@ fn answer(host: &Host, rules: &Rules, query: &Query) -> Result<Answer> {
         Query::Host => Answer::Host(Box::new(containers::host(host)?)),
         Query::Identity => Answer::Identity(uuid::Uuid::new_v4()),
         Query::InUse => Answer::InUse(containers::in_use(host)?),
+        Query::IdRanges => Answer::IdRanges(ranges::held(host)?),
         Query::Network(name) => Answer::Network(containers::network(host, name)?),
         Query::Accounts => Answer::Accounts(paths::accounts(host)?),
         Query::Unit(unit) => Answer::Unit(units::unit(host, unit)?.map(Box::new)),

@@ -33,6 +33,10 @@ pub enum ConfinementChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confinement {
+    /// The SELinux label, enforced.
+    Selinux,
+    /// A user namespace: root inside is nobody outside.
+    Userns,
     /// A bounding set without the capabilities that reach the host.
     Reduced,
     /// Little: read-only mounts that root inside can undo.
@@ -41,12 +45,14 @@ pub enum Confinement {
 
 impl Confinement {
     /// All levels, strongest first.
-    pub const ALL: [Self; 2] = [Self::Reduced, Self::None];
+    pub const ALL: [Self; 4] = [Self::Selinux, Self::Userns, Self::Reduced, Self::None];
 
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Selinux => "selinux",
+            Self::Userns => "userns",
             Self::Reduced => "reduced",
             Self::None => "none",
         }
@@ -56,11 +62,21 @@ impl Confinement {
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
+            Self::Selinux => {
+                "the SELinux label, enforced; root inside is root outside to all but the policy"
+            }
+            Self::Userns => "a user namespace: root inside is nobody outside",
             Self::Reduced => {
                 "a reduced capability bounding set and a seccomp filter; root inside is root outside"
             }
             Self::None => "little: root inside can undo the read-only mounts and is root outside",
         }
+    }
+
+    /// Whether it is nothing without users of the container's own.
+    #[must_use]
+    pub fn needs_private_users(self) -> bool {
+        self == Self::Userns
     }
 }
 
@@ -69,6 +85,12 @@ impl fmt::Display for Confinement {
         f.write_str(self.as_str())
     }
 }
+
+/// The type of containers' processes in the project's own policy module. A policy that does not
+/// know it has nothing that [`Confinement::Selinux`] could hold a container with.
+pub const PROCESS_TYPE: &str = "virt_sandbox_container_t";
+/// The type of containers' files in that module.
+pub const CONTENT_TYPE: &str = "virt_sandbox_content_t";
 
 /// The name of the cgroup in which a container's processes are, the root of its cgroup namespace.
 ///
@@ -80,7 +102,7 @@ pub fn payload_cgroup(uuid: Uuid) -> String {
 
 /// Why a text is no confinement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no confinement: there are auto, reduced and none")]
+#[error("{0:?} is no confinement: there are auto, selinux, userns, reduced and none")]
 pub struct ConfinementError(String);
 
 impl FromStr for Confinement {

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::id_range::IdRange;
 use crate::label::SecurityContext;
 use crate::name::SandboxName;
 use crate::network::MacAddress;
@@ -29,6 +30,9 @@ pub struct DomainSpec {
     pub filesystems: Vec<Filesystem>,
     /// None for loopback only.
     pub interfaces: Vec<Interface>,
+    /// The user namespace; `None` for the host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_users: Option<IdRange>,
     /// The static context of the processes; `None` where SELinux is off.
     pub label: Option<SecurityContext>,
 }

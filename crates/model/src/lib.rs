@@ -11,10 +11,12 @@
 //! A value of one of these types is valid by construction: its fields are private where a wrong
 //! value could be built, and deserializing goes through the same check as parsing.
 
+pub mod acl;
 pub mod cause;
 pub mod confinement;
 pub mod disposition;
 pub mod domain;
+pub mod id_range;
 pub mod installed;
 pub mod label;
 pub mod manifest;
@@ -28,10 +30,12 @@ pub mod state;
 pub mod unit_file;
 pub mod unit_name;
 
+pub use acl::Acl;
 pub use cause::Cause;
 pub use confinement::{Confinement, ConfinementChoice};
 pub use disposition::{CopyScope, Disposition, Generated, MaskKind};
 pub use domain::{DomainSpec, Filesystem, Interface};
+pub use id_range::{IdRange, PrivateUsers};
 pub use label::{Category, CategorySet, Level, SecurityContext};
 pub use manifest::{Manifest, ManifestEntry};
 pub use name::SandboxName;

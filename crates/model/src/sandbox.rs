@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::confinement::Confinement;
+use crate::id_range::IdRange;
 use crate::label::SecurityContext;
 use crate::name::SandboxName;
 use crate::network::NetworkConfig;
@@ -25,6 +26,9 @@ pub struct SandboxConfig {
     pub host_unit: UnitName,
     /// What holds root inside.
     pub confinement: Confinement,
+    /// The users of the host that are those inside; `None` where they are the host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_users: Option<IdRange>,
     /// The context of the processes inside.
     pub label: SecurityContext,
     /// The context of the content.

@@ -3,13 +3,16 @@
 //! `reduced` has no CAP_SYS_ADMIN, so no mount namespace can be made inside. systemd leaves out
 //! the hardening that depends on one, except where a unit would then see other files than it is
 //! meant to: there it fails with 226/NAMESPACE. Such a setting is set aside by a drop-in, with a
-//! warning, where the unit can do without: the container has nothing to be hidden from it. So are
-//! capabilities and real-time priorities that nothing inside can have, as systemd takes them for a
-//! failure.
+//! warning, where the unit can do without: the container has nothing to be hidden from it.
+//!
+//! So are, under every confinement, capabilities and real-time priorities that nothing inside can
+//! have, as systemd takes them for a failure: `selinux`, `userns` and `reduced` keep no
+//! CAP_SYS_NICE, and what is in a user namespace has it for its own processes' processors only.
 
 use vss_model::confinement::capability::{Capability, capabilities};
 use vss_model::{Confinement, UnitName};
 
+use crate::confine::Confined;
 use crate::facts::UnitFacts;
 use crate::outcome::Warning;
 
@@ -22,10 +25,10 @@ const SET_ASIDE: [(&str, &str, &str); 5] = [
     ("PrivateUsers", "no", "it sees the container's users"),
 ];
 const NOT_BOUND: &str = "the paths are not there under their other names";
-/// Settings without which the unit would be another.
-const FATAL: [&str; 6] = [
-    "NetworkNamespacePath",
-    "RootDirectory",
+/// Settings without which the unit would be another, and which take a mount namespace.
+const FATAL: [&str; 2] = ["NetworkNamespacePath", "RootDirectory"];
+/// Settings that take a loop device, and no container has one.
+const IMAGES: [&str; 4] = [
     "RootImage",
     "MountImages",
     "ExtensionImages",
@@ -69,47 +72,21 @@ pub(crate) fn absent_devices(unit: &UnitFacts) -> Vec<Warning> {
     out.warnings
 }
 
-/// What has to be changed of a unit, under `reduced`; nothing under `none`.
-pub(crate) fn adapt(unit: &UnitFacts, confinement: Confinement) -> Adaptation {
+/// What has to be changed of a unit.
+pub(crate) fn adapt(unit: &UnitFacts, confined: Confined) -> Adaptation {
     let mut out = Adaptation::default();
-    if confinement != Confinement::Reduced || unit.name.suffix() != "service" {
+    if unit.name.suffix() != "service" {
         return out;
     }
-    for (key, aside, effect) in SET_ASIDE {
-        if let Some(value) = unit.last(key).filter(|v| !is_off(v)) {
-            out.service.push((key.to_owned(), aside.to_owned()));
-            out.warn(
-                &unit.name,
-                key,
-                value,
-                &format!("set aside under reduced: {effect}"),
-            );
-        }
+    let kept = capabilities(confined.by);
+    let has = |capability: Capability| kept & capability.bit() != 0;
+    if !has(Capability::SysAdmin) {
+        out.namespaces(unit, confined.by);
     }
-    out.capabilities(unit, confinement);
-    out.priorities(unit);
-    for key in FATAL {
-        if let Some(value) = unit.last(key) {
-            let effect = "it fails with 226/NAMESPACE under reduced, which has no CAP_SYS_ADMIN";
-            out.warn(&unit.name, key, value, effect);
-        }
-    }
-    if let Some(value) = unit.last("DynamicUser").filter(|v| !is_off(v)) {
-        let user = unit
-            .last("User")
-            .map_or_else(|| user_of(&unit.name), str::to_owned);
-        let fixed = OF_DYNAMIC_USER
-            .iter()
-            .map(|&(k, v)| (k.to_owned(), v.to_owned()));
-        out.service.extend(fixed);
-        out.service.push(("User".to_owned(), user.clone()));
-        out.warn(
-            &unit.name,
-            "DynamicUser",
-            value,
-            &format!("set aside under reduced: it runs as the user {user}, made in the container"),
-        );
-        out.user = Some(user);
+    out.images(unit, confined.by);
+    out.capabilities(unit, confined.by);
+    if confined.users.is_some() || !has(Capability::SysNice) {
+        out.priorities(unit, confined);
     }
     out
 }
@@ -119,10 +96,59 @@ fn is_off(value: &str) -> bool {
 }
 
 impl Adaptation {
+    /// Sets aside what takes a mount namespace.
+    fn namespaces(&mut self, unit: &UnitFacts, by: Confinement) {
+        for (key, aside, effect) in SET_ASIDE {
+            if let Some(value) = unit.last(key).filter(|v| !is_off(v)) {
+                self.service.push((key.to_owned(), aside.to_owned()));
+                let effect = format!("set aside under {by}: {effect}");
+                self.warn(&unit.name, key, value, &effect);
+            }
+        }
+        for key in FATAL {
+            if let Some(value) = unit.last(key) {
+                let effect =
+                    format!("it fails with 226/NAMESPACE under {by}, which has no CAP_SYS_ADMIN");
+                self.warn(&unit.name, key, value, &effect);
+            }
+        }
+        let Some(value) = unit.last("DynamicUser").filter(|v| !is_off(v)) else {
+            return;
+        };
+        let user = unit
+            .last("User")
+            .map_or_else(|| user_of(&unit.name), str::to_owned);
+        let fixed = OF_DYNAMIC_USER
+            .iter()
+            .map(|&(k, v)| (k.to_owned(), v.to_owned()));
+        self.service.extend(fixed);
+        self.service.push(("User".to_owned(), user.clone()));
+        let effect =
+            format!("set aside under {by}: it runs as the user {user}, made in the container");
+        self.warn(&unit.name, "DynamicUser", value, &effect);
+        self.user = Some(user);
+    }
+
+    /// Says which images can't be had.
+    fn images(&mut self, unit: &UnitFacts, by: Confinement) {
+        let reason = if by == Confinement::Reduced {
+            "it fails with 226/NAMESPACE under reduced, which has no CAP_SYS_ADMIN"
+        } else {
+            "it fails with 226/NAMESPACE: a container has no loop device"
+        };
+        for key in IMAGES {
+            // directories take no loop device
+            let can = key == "ExtensionDirectories" && by != Confinement::Reduced;
+            if let Some(value) = unit.last(key).filter(|_| !can) {
+                self.warn(&unit.name, key, value, reason);
+            }
+        }
+    }
+
     /// Leaves of the ambient capabilities those that are to be had: of the others systemd says
     /// 218/CAPABILITIES.
-    fn capabilities(&mut self, unit: &UnitFacts, confinement: Confinement) {
-        let kept = capabilities(confinement);
+    fn capabilities(&mut self, unit: &UnitFacts, by: Confinement) {
+        let kept = capabilities(by);
         let is_had = |name: &&str| Capability::from_name(name).is_none_or(|c| kept & c.bit() != 0);
         let words = || unit.values(AMBIENT).flat_map(str::split_whitespace);
         // "all but these" is what systemd itself makes of the bounding set
@@ -135,20 +161,26 @@ impl Adaptation {
             self.service.push((AMBIENT.to_owned(), had.join(" ")));
         }
         let lost: Vec<&str> = words().filter(|w| !is_had(w)).collect();
-        let effect = "set aside under reduced: no process of the container can have it";
-        self.warn(&unit.name, AMBIENT, &lost.join(" "), effect);
+        let effect = format!("set aside under {by}: no process of the container can have it");
+        self.warn(&unit.name, AMBIENT, &lost.join(" "), &effect);
     }
 
-    /// Sets priorities aside that need CAP_SYS_NICE: 214/SETSCHEDULER and 211/IOPRIO.
-    fn priorities(&mut self, unit: &UnitFacts) {
+    /// Sets priorities aside that need CAP_SYS_NICE, which counts in the host's user namespace
+    /// only: 214/SETSCHEDULER and 211/IOPRIO.
+    fn priorities(&mut self, unit: &UnitFacts, confined: Confined) {
+        let under = if confined.by == Confinement::None {
+            "in a user namespace".to_owned()
+        } else {
+            format!("under {}", confined.by)
+        };
         for (key, real_time, value) in [
             ("CPUSchedulingPolicy", ["fifo", "rr"], "other"),
             ("IOSchedulingClass", ["realtime", "1"], "best-effort"),
         ] {
             if let Some(found) = unit.last(key).filter(|v| real_time.contains(v)) {
                 self.service.push((key.to_owned(), value.to_owned()));
-                let effect = "set aside under reduced: real-time priority is the host's to give";
-                self.warn(&unit.name, key, found, effect);
+                let effect = format!("set aside {under}: real-time priority is the host's to give");
+                self.warn(&unit.name, key, found, &effect);
             }
         }
     }
@@ -208,6 +240,10 @@ mod tests {
         }
     }
 
+    fn by(by: Confinement) -> Confined {
+        Confined { by, users: None }
+    }
+
     #[test]
     fn what_would_fail_is_set_aside_and_said() {
         let service = unit(&[
@@ -215,7 +251,7 @@ mod tests {
             ("BindPaths", "/a:/b"),
             ("RootImage", "/i"),
         ]);
-        let adapted = adapt(&service, Confinement::Reduced);
+        let adapted = adapt(&service, by(Confinement::Reduced));
         assert_eq!(adapted.user.as_deref(), Some("_9x_y"));
         assert!(
             adapted
@@ -228,7 +264,12 @@ mod tests {
                 .contains(&("DynamicUser".to_owned(), "no".to_owned()))
         );
         assert_eq!(adapted.warnings.len(), 3);
-        assert_eq!(adapt(&service, Confinement::None), Adaptation::default());
+        for other in [Confinement::Selinux, Confinement::Userns, Confinement::None] {
+            let adapted = adapt(&service, by(other));
+            assert_eq!((adapted.service.len(), adapted.user), (0, None), "{other}");
+            // the image
+            assert_eq!(adapted.warnings.len(), 1, "{other}");
+        }
     }
 
     #[test]
@@ -239,7 +280,14 @@ mod tests {
             ("CPUSchedulingPolicy", "fifo"),
             ("IOSchedulingClass", "idle"),
         ]);
-        let adapted = adapt(&service, Confinement::Reduced);
+        let adapted = adapt(&service, by(Confinement::Reduced));
+        for other in [Confinement::Selinux, Confinement::Userns] {
+            assert_eq!(
+                adapt(&service, by(other)).service,
+                adapted.service,
+                "{other}"
+            );
+        }
         let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(
             adapted.service,
@@ -251,6 +299,24 @@ mod tests {
         );
         assert_eq!(adapted.warnings.len(), 2);
         let content = unit(&[("AmbientCapabilities", "CAP_NET_RAW CAP_CHOWN")]);
-        assert_eq!(adapt(&content, Confinement::Reduced), Adaptation::default());
+        assert_eq!(
+            adapt(&content, by(Confinement::Reduced)),
+            Adaptation::default()
+        );
+    }
+
+    #[test]
+    fn a_user_namespace_has_no_real_time_whatever_else_it_has() {
+        let service = unit(&[("CPUSchedulingPolicy", "rr")]);
+        let mut none = by(Confinement::None);
+        assert_eq!(adapt(&service, none), Adaptation::default());
+        none.users = Some(vss_model::PrivateUsers::Pick);
+        let adapted = adapt(&service, none);
+        assert_eq!(adapted.service.len(), 1);
+        assert!(
+            adapted.warnings[0]
+                .to_string()
+                .contains("in a user namespace")
+        );
     }
 }

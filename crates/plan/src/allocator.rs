@@ -63,7 +63,7 @@ fn held(by: &[HeldLevel]) -> String {
 pub const PAIRS: u32 = Category::COUNT as u32 * (Category::COUNT as u32 - 1) / 2;
 
 /// The first eight bytes of a SHA-256 over the parts, each ended by a NUL byte.
-fn hash(parts: &[&str]) -> u64 {
+pub(crate) fn hash(parts: &[&str]) -> u64 {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update(part.as_bytes());

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use vss_model::{AbsPath, Package, PackageName, RelationKind, UnitName};
 
 use crate::facts::{
-    Accounts, Answer, Facts, HostFacts, HostUnitFacts, InUse, ListEntry, Mention, NetworkFacts,
-    PathFacts, Query, TreeFacts, UnitFacts, Writer,
+    Accounts, Answer, Facts, HeldRange, HostFacts, HostUnitFacts, InUse, ListEntry, Mention,
+    NetworkFacts, PathFacts, Query, TreeFacts, UnitFacts, Writer,
 };
 
 /// The most links that are followed in the directories above a path (`MAXSYMLINKS`).
@@ -61,6 +61,7 @@ impl<'a> Ask<'a> {
     lookup!(host() -> &'a HostFacts, Query::Host, Answer::Host(host) => host);
     lookup!(identity() -> Uuid, Query::Identity, Answer::Identity(id) => *id);
     lookup!(in_use() -> &'a InUse, Query::InUse, Answer::InUse(in_use) => in_use);
+    lookup!(id_ranges() -> &'a [HeldRange], Query::IdRanges, Answer::IdRanges(held) => held);
     lookup!(network(name: &str) -> Option<&'a NetworkFacts>,
         Query::Network(name.to_owned()), Answer::Network(network) => network.as_ref());
     lookup!(accounts() -> &'a Accounts, Query::Accounts, Answer::Accounts(accounts) => accounts);

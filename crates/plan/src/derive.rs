@@ -67,6 +67,7 @@ pub fn domain_spec(config: &SandboxConfig) -> DomainSpec {
         memory_kib: MEMORY_UNLIMITED_KIB,
         filesystems,
         interfaces: config.network.iter().map(interface).collect(),
+        private_users: config.private_users,
         label: Some(config.label.clone()),
     }
 }
@@ -98,6 +99,18 @@ fn interface(network: &vss_model::NetworkConfig) -> Interface {
 
 fn init_args(config: &SandboxConfig) -> Vec<String> {
     let mut args = vec!["--confinement".to_owned(), config.confinement.to_string()];
+    if let Some(users) = config.private_users {
+        args.push("--private-users".to_owned());
+        args.push(users.to_string());
+    }
+    // see the domain's XML: libvirt does not, in a user namespace
+    let host = HOST_INSIDE.parse::<AbsPath>().ok();
+    for path in config.shared.iter().chain(&host) {
+        if config.private_users.is_some() {
+            args.push("--read-only".to_owned());
+            args.push(path.as_path().to_string_lossy().into_owned());
+        }
+    }
     for path in &config.writable {
         args.push("--writable".to_owned());
         args.push(path.as_path().to_string_lossy().into_owned());

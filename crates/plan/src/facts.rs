@@ -24,6 +24,9 @@ pub enum Query {
     Identity,
     /// Labels, addresses and MACs that are taken. [`Answer::InUse`].
     InUse,
+    /// Users and groups of the host that a container may not have, asked where one gets users of
+    /// its own. [`Answer::IdRanges`].
+    IdRanges,
     /// The libvirt network of this name; of the project's own one, where it is not defined yet,
     /// what its shipped definition says. [`Answer::Network`], `None` where there is no such.
     Network(String),
@@ -91,6 +94,8 @@ pub enum Answer {
     Identity(Uuid),
     /// What is taken.
     InUse(InUse),
+    /// Users and groups that are taken.
+    IdRanges(Vec<HeldRange>),
     /// A network.
     Network(Option<NetworkFacts>),
     /// Users and groups.
@@ -142,6 +147,12 @@ pub struct HostFacts {
     pub file_context: SecurityContext,
     /// Whether the host's cgroups are v2 only.
     pub cgroup_v2: bool,
+    /// Whether the loaded policy has the project's own module.
+    #[serde(default)]
+    pub policy_module: bool,
+    /// Whether the kernel makes user namespaces.
+    #[serde(default)]
+    pub user_namespaces: bool,
 }
 
 /// SELinux on the host.
@@ -173,6 +184,17 @@ pub struct HeldLevel {
     /// The level.
     pub level: Level,
     /// Who holds it, for a message: `sandbox web1`, `process 812 (qemu)`.
+    pub by: String,
+}
+
+/// Users or groups that are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRange {
+    /// The first number.
+    pub first: u32,
+    /// The last one.
+    pub last: u32,
+    /// Who holds it, for a message: `sandbox web1`, `/etc/subuid (podman)`.
     pub by: String,
 }
 

@@ -13,7 +13,8 @@
 //!    units, the packages' lists, snippets of tmpfiles.d, what bears the service's name, where
 //!    links and configuration lead, rules, the user; what is another instance's stays behind, and the
 //!    deny list comes last.
-//! 3. Label, address and hardware address come from the [`allocator`]; [`domain_spec`] and
+//! 3. Label, address and hardware address come from the [`allocator`], private users from
+//!    [`id_ranges`]; [`domain_spec`] and
 //!    [`host_unit`] follow from the config alone, so that they can be made again at any time.
 //!
 //! What holds for every service is code; what holds for a distribution or for one service is a
@@ -24,6 +25,7 @@ mod adapt;
 pub mod allocator;
 mod ask;
 mod baseline;
+mod confine;
 mod data;
 mod deny;
 mod derive;
@@ -31,6 +33,7 @@ mod draft;
 pub mod facts;
 mod follow;
 pub mod glob;
+pub mod id_ranges;
 mod inside;
 mod instances;
 pub mod mentions;

@@ -1,10 +1,13 @@
 //! What planning comes to: a plan with its warnings, more questions, or an error.
 
 use serde::{Deserialize, Serialize};
-use vss_model::{AbsPath, DomainSpec, PackageName, SandboxConfig, SandboxName, UnitFile, UnitName};
+use vss_model::{
+    AbsPath, DomainSpec, IdRange, PackageName, SandboxConfig, SandboxName, UnitFile, UnitName,
+};
 
 use crate::allocator::LabelError;
 use crate::facts::{Query, Writer};
+use crate::id_ranges::RangeError;
 use crate::request::CreateRequest;
 use crate::root_plan::RootPlan;
 
@@ -109,6 +112,18 @@ pub enum Warning {
         /// `disabled` or `permissive`.
         mode: String,
     },
+    /// Users given by hand that systemd-nspawn may pick for a container of its own.
+    UsersOfNspawn {
+        /// The range.
+        range: IdRange,
+    },
+    /// A path that is shared is out of reach for the users of a user namespace.
+    OutOfReach {
+        /// The path.
+        path: AbsPath,
+        /// The directory above it that keeps them out.
+        at: AbsPath,
+    },
     /// More is copied than an administrator may expect.
     Large {
         /// The path.
@@ -184,6 +199,18 @@ impl std::fmt::Display for Warning {
             }
             Self::NoSelinux { mode } => {
                 write!(f, "SELinux is {mode}: the label confines nothing")
+            }
+            Self::UsersOfNspawn { range } => {
+                write!(
+                    f,
+                    "the users {range} are among those that systemd-nspawn picks from: see that no machine of its own gets them"
+                )
+            }
+            Self::OutOfReach { path, at } => {
+                write!(
+                    f,
+                    "{path} is out of reach for the users of the container, so it will not start: {at} lets only its owner and group through (`chmod o+x {at}`)"
+                )
             }
             Self::Large { path, bytes } => {
                 write!(f, "{path} is copied with {} MiB", bytes >> 20)
@@ -298,9 +325,25 @@ pub enum PlanError {
     NoAddress(String),
     /// `auto`, and neither SELinux nor user namespaces are to be had.
     #[error(
-        "nothing on this host confines root inside a container by itself; choose --confinement reduced or --confinement none"
+        "nothing on this host confines root inside a container by itself ({selinux}; {userns}); choose --confinement reduced or --confinement none"
     )]
-    NoConfinement,
+    NoConfinement {
+        /// Why SELinux does not.
+        selinux: String,
+        /// Why user namespaces do not.
+        userns: String,
+    },
+    /// A confinement that this host doesn't have was asked for.
+    #[error("{option} is not to be had on this host: {reason}")]
+    Unavailable {
+        /// The option.
+        option: String,
+        /// Why.
+        reason: String,
+    },
+    /// The users asked for can't be given, or none are left.
+    #[error(transparent)]
+    Users(#[from] RangeError),
     /// Processes of the host write what `-C` would copy.
     #[error(
         "{path} is being written by {}; stop the service first, or copy it as it is with --allow-live-copy",

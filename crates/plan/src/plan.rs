@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use vss_model::sandbox::Tmpfs;
 use vss_model::{
-    AbsPath, Confinement, ConfinementChoice, Level, NetworkChoice, NetworkConfig, SandboxConfig,
+    AbsPath, IdRange, Level, NetworkChoice, NetworkConfig, PrivateUsers, SandboxConfig,
     SecurityContext, UnitName,
 };
 
@@ -14,9 +14,11 @@ use crate::adapt;
 use crate::allocator;
 use crate::ask::Ask;
 use crate::baseline::Identity;
+use crate::confine::{self, Confined};
 use crate::derive;
 use crate::draft::Draft;
 use crate::facts::{Facts, HostFacts, SelinuxMode};
+use crate::id_ranges;
 use crate::inside::Setup;
 use crate::outcome::{PlanError, Progress, SandboxPlan, Warning};
 use crate::packages::PackageClosure;
@@ -93,7 +95,15 @@ fn compute(
     let host_unit = host_unit_name(&request)?;
     let (units, packages) = closures(ask, rules, &request)?;
     let mut warnings = review::host_unit(ask, &host_unit)?;
-    let config = config(ask, host, &request, &units, host_unit, &mut warnings)?;
+    let confined = confine::confined(host, &request)?;
+    let config = config(
+        ask,
+        host,
+        &request,
+        &units,
+        (host_unit, confined),
+        &mut warnings,
+    )?;
     let scope = Scope {
         ask,
         rules,
@@ -102,16 +112,13 @@ fn compute(
         copy_data: request.copy_data,
     };
     review::ownership(&scope, &request)?;
-    let (draft, more) = draft(&scope, &request, config.as_ref())?;
+    let (draft, more) = draft(&scope, &request, confined, config.as_ref())?;
     warnings.extend(more);
     let (mut root, skipped) = draft.finish();
     data::measure(&scope, &mut root, &mut warnings);
     data::data_left(&scope, &root, &mut warnings);
     data::live_data(&scope, &request, &root, &mut warnings)?;
-    let confinement = config
-        .as_ref()
-        .map_or(Confinement::Reduced, |c| c.confinement);
-    review::conditions(&scope, &root, confinement, &mut warnings);
+    review::conditions(&scope, &root, confined.by, &mut warnings);
     review::missing(&scope, &root, &mut warnings);
     let Some(mut config) = config else {
         return Ok(None);
@@ -119,6 +126,9 @@ fn compute(
     let roots = options::mounts(&scope, &root);
     config.writable.extend(roots.writable);
     config.shared = roots.shared;
+    if confined.users.is_some() {
+        review::reach(&scope, &config.shared, &mut warnings);
+    }
     warnings.sort();
     warnings.dedup();
     let mut domain = derive::domain_spec(&config);
@@ -221,6 +231,7 @@ fn closures<'a>(
 fn draft(
     scope: &Scope<'_, '_>,
     request: &CreateRequest,
+    confined: Confined,
     config: Option<&SandboxConfig>,
 ) -> Result<(Draft, Vec<Warning>), PlanError> {
     let mut draft = Draft::default();
@@ -249,8 +260,7 @@ fn draft(
     let mut adapted = BTreeMap::new();
     let mut warnings = Vec::new();
     for member in scope.units.members.values() {
-        let confinement = config.map_or(Confinement::Reduced, |c| c.confinement);
-        let adaptation = adapt::adapt(member.facts, confinement);
+        let adaptation = adapt::adapt(member.facts, confined);
         if let Some(user) = &adaptation.user {
             inside.add_system(user, &accounts);
         }
@@ -299,12 +309,11 @@ fn config(
     host: &HostFacts,
     request: &CreateRequest,
     units: &UnitClosure<'_>,
-    host_unit: UnitName,
+    (host_unit, confined): (UnitName, Confined),
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<SandboxConfig>, PlanError> {
-    let confinement = match request.confinement {
-        ConfinementChoice::Exactly(confinement) => confinement,
-        ConfinementChoice::Auto => return Err(PlanError::NoConfinement),
+    let Some(private_users) = private_users(ask, host, request, confined, warnings)? else {
+        return Ok(None);
     };
     let Some((label, file_label)) = labels(ask, host, request, warnings)? else {
         return Ok(None);
@@ -324,7 +333,8 @@ fn config(
         units: real_names(ask, request),
         content,
         host_unit,
-        confinement,
+        confinement: confined.by,
+        private_users,
         label,
         file_label,
         network,
@@ -384,6 +394,33 @@ fn labels(
         host.process_context.with_level(level),
         host.file_context.with_level(file_level),
     )))
+}
+
+/// The users of the container; outer `None` where facts are missing.
+fn private_users(
+    ask: &Ask<'_>,
+    host: &HostFacts,
+    request: &CreateRequest,
+    confined: Confined,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<Option<IdRange>>, PlanError> {
+    let Some(users) = confined.users else {
+        return Ok(Some(None));
+    };
+    let Some(held) = ask.id_ranges() else {
+        return Ok(None);
+    };
+    let range = match users {
+        PrivateUsers::Pick => id_ranges::pick(&host.machine_id, &request.name, held)?,
+        PrivateUsers::Exactly(range) => {
+            id_ranges::check(range, held)?;
+            if id_ranges::is_of_nspawn(range) {
+                warnings.push(Warning::UsersOfNspawn { range });
+            }
+            range
+        }
+    };
+    Ok(Some(Some(range)))
 }
 
 fn network(

@@ -1,7 +1,9 @@
 //! What an administrator asks for, in the project's own words.
 
 use serde::{Deserialize, Serialize};
-use vss_model::{AbsPath, ConfinementChoice, Level, NetworkChoice, SandboxName, UnitName};
+use vss_model::{
+    AbsPath, ConfinementChoice, Level, NetworkChoice, PrivateUsers, SandboxName, UnitName,
+};
 
 /// What `create` and `plan` are asked for. Every field is valid by itself; whether it fits the
 /// host is the plan's to find out.
@@ -36,6 +38,9 @@ pub struct CreateRequest {
     /// `--confinement`.
     #[serde(default)]
     pub confinement: ConfinementChoice,
+    /// `--private-users`; `None` where only the confinement decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_users: Option<PrivateUsers>,
     /// `--allow-shared-label`: a label given with `-l` may be one that others can reach.
     #[serde(default)]
     pub allow_shared_label: bool,
@@ -59,6 +64,7 @@ impl CreateRequest {
             share: Vec::new(),
             mask: Vec::new(),
             confinement: ConfinementChoice::Auto,
+            private_users: None,
             allow_shared_label: false,
             allow_live_copy: false,
         }

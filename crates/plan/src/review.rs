@@ -145,6 +145,27 @@ fn may_have(value: &str, confinement: Confinement) -> bool {
     }
 }
 
+/// Shared paths that libvirt can't reach as the root of a user namespace, which is nobody in
+/// particular to the host.
+pub(crate) fn reach(scope: &Scope<'_, '_>, shared: &[AbsPath], warnings: &mut Vec<Warning>) {
+    const OTHERS_ENTER: u32 = 0o001;
+    for path in shared {
+        let closed = path.ancestors().skip(1).find(|above| {
+            above.depth() > 0
+                && matches!(
+                    scope.ask.path(above),
+                    Some(PathFacts::Directory { mode, .. }) if mode & OTHERS_ENTER == 0
+                )
+        });
+        if let Some(at) = closed {
+            warnings.push(Warning::OutOfReach {
+                path: path.clone(),
+                at,
+            });
+        }
+    }
+}
+
 /// Whether a path will be there inside; `None` where nobody can tell.
 fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bool> {
     let path = scope.ask.resolve(path)?;

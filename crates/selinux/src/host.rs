@@ -31,6 +31,12 @@ impl Labeller for HostLabeller {
     }
 
     fn types(&self) -> Result<ContainerTypes, Error> {
+        if self.has_module() {
+            return ContainerTypes::of_module().map_err(|source| Error::Types {
+                path: "virt_sandbox".into(),
+                source,
+            });
+        }
         let defaults =
             |path| ContainerTypes::without_policy().map_err(|source| Error::Types { path, source });
         let Ok(path) = selinux::path::lxc_contexts() else {

@@ -4,8 +4,9 @@
 //!
 //! 1. [`Labeller::mode`] tells whether the kernel enforces labels at all; nothing is concluded
 //!    from configuration files, which only say how the machine was meant to boot.
-//! 2. [`Labeller::types`] tells the user, role and type of a container's processes and files, out
-//!    of the policy's own `lxc_contexts` ([`ContainerTypes`]).
+//! 2. [`Labeller::types`] tells the user, role and type of a container's processes and files: those
+//!    of the project's own policy module where it is loaded ([`Labeller::has_module`]), else out of
+//!    the policy's own `lxc_contexts` ([`ContainerTypes`]).
 //! 3. [`Labeller::live`] tells the labels of all processes, so that none is given out twice.
 //! 4. A tree is labelled by its caller, node by node with the handles of a walk: first each node
 //!    is counted in a [`LinkCensus`], then each that [may be labelled](LinkCensus::may_label) gets
@@ -153,6 +154,12 @@ pub trait Labeller {
     /// # Errors
     /// [`Error::UnknownToPolicy`] where it does not.
     fn check(&self, context: &SecurityContext) -> Result<(), Error>;
+
+    /// Whether the loaded policy has the project's own module: it knows its type of containers.
+    fn has_module(&self) -> bool {
+        let known = |types: ContainerTypes| self.check(&types.process).is_ok();
+        self.mode().is_enabled() && ContainerTypes::of_module().is_ok_and(known)
+    }
 
     /// Labels a node unless it has that label already; true where it had not. Labelling that was
     /// interrupted goes on this way.

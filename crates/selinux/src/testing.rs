@@ -18,7 +18,7 @@ pub struct FakeLabeller {
     pub types: ContainerTypes,
     /// The processes and their labels.
     pub processes: BTreeMap<u32, SecurityContext>,
-    /// Types that the policy does not know.
+    /// Types that the policy does not know: that of the project's own module at first.
     pub unknown_types: BTreeSet<String>,
     room: Mutex<Option<usize>>,
     labels: Mutex<HashMap<Inode, SecurityContext>>,
@@ -37,7 +37,7 @@ impl FakeLabeller {
             mode,
             types: ContainerTypes::without_policy().expect("the defaults are contexts"),
             processes: BTreeMap::new(),
-            unknown_types: BTreeSet::new(),
+            unknown_types: BTreeSet::from([vss_model::confinement::PROCESS_TYPE.to_owned()]),
             room: Mutex::new(None),
             labels: Mutex::default(),
         }

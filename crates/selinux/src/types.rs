@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use vss_model::confinement::{CONTENT_TYPE, PROCESS_TYPE};
 use vss_model::label::ContextError;
 use vss_model::{Level, SecurityContext};
 
@@ -68,6 +69,17 @@ impl ContainerTypes {
             process: context("process")?,
             file: context("file")?,
         })
+    }
+
+    /// What the project's own policy module defines for containers.
+    ///
+    /// # Errors
+    /// None in fact; the contexts go through the same check as all.
+    pub fn of_module() -> Result<Self, TypesError> {
+        Self::parse(&format!(
+            "process = \"system_u:system_r:{PROCESS_TYPE}:s0\"\n\
+             file = \"system_u:object_r:{CONTENT_TYPE}:s0\"\n"
+        ))
     }
 
     /// What is used where no policy is installed: the names that container-selinux and recent

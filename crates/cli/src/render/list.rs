@@ -24,7 +24,7 @@ fn row(entry: &ListEntry) -> [Cell; 6] {
         entry.name.as_str().into(),
         Cell::or_dash(Some(units.join(",")).filter(|u| !u.is_empty())),
         Cell::styled(entry.state.as_str(), state_style(entry.state)),
-        Cell::or_dash(entry.confinement.map(|c| c.to_string())),
+        Cell::or_dash(entry.confined.clone()),
         Cell::or_dash(entry.address.map(|a| a.to_string())),
         Cell::or_dash(entry.since.map(moment::text)),
     ]
@@ -42,6 +42,9 @@ pub(crate) mod tests {
             units: vec!["apache2.service".parse().unwrap()],
             state,
             confinement: Some(Confinement::Reduced),
+            confined: Some("reduced".to_owned()),
+            as_planned: true,
+            private_users: None,
             address: Some([192, 168, 219, 2].into()),
             since: state.has_domain().then_some(1_795_000_000),
             problem: None,
@@ -55,6 +58,7 @@ pub(crate) mod tests {
             ListEntry {
                 units: Vec::new(),
                 confinement: None,
+                confined: None,
                 address: None,
                 problem: Some("it has no version".into()),
                 ..entry("x", SandboxState::Broken)

@@ -244,6 +244,7 @@ mod tests {
                 content: content.clone(),
                 host_unit: "apache2@web1.service".parse().unwrap(),
                 confinement: Confinement::None,
+                private_users: None,
                 label: "system_u:system_r:container_t:s0:c1,c2".parse().unwrap(),
                 file_label: "system_u:object_r:container_file_t:s0:c1,c2"
                     .parse()
@@ -274,6 +275,7 @@ mod tests {
                     },
                 ],
                 interfaces: Vec::new(),
+                private_users: None,
                 label: None,
             },
             units: vec![unit],

@@ -55,12 +55,10 @@ pub(crate) fn text(out: &mut impl Write, status: &Status) -> io::Result<()> {
         ", not enabled at boot"
     });
     line("Host unit", &host_text)?;
-    if let Some(confinement) = entry.confinement {
-        line("Confined", confinement.as_str())?;
-    }
-    for protection in &status.confined_by {
-        let mark = if protection.holds { "yes" } else { "no" };
-        line("", &format!("{mark}: {}", protection.what))?;
+    if let Some(confined) = &entry.confined {
+        let by = status.confined_by.iter().map(|p| p.what.as_str());
+        let said: Vec<&str> = std::iter::once(confined.as_str()).chain(by).collect();
+        line("Confined", &said.join("; "))?;
     }
     line("Label", &status.label.to_string())?;
     match &status.live_label {
@@ -137,7 +135,7 @@ mod tests {
             live_label: None,
             confined_by: vec![Protection {
                 holds: false,
-                what: "SELinux: disabled".into(),
+                what: "SELinux: off, the label confines nothing".into(),
             }],
             memory: Some(12 << 20),
             processes: Some(7),
@@ -160,8 +158,7 @@ mod tests {
             "web1: running since 2026-11-18 11:06:40Z
   Unit:          apache2.service active (running): \\x1b[2Jready
   Host unit:     apache2@web1.service, not enabled at boot
-  Confined:      reduced
-                 no: SELinux: disabled
+  Confined:      reduced; SELinux: off, the label confines nothing
   Label:         system_u:system_r:container_t:s0:c1,c2
   Address:       192.168.219.2
   Memory:        12.0 MiB

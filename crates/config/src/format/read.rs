@@ -78,6 +78,10 @@ fn config(source: Source<'_>, top: Section<'_>, name: &SandboxName) -> Outcome<S
             None => Vec::new(),
         },
         confinement: security.require("confinement")?.parse()?,
+        private_users: security
+            .get("private-users")
+            .map(|item| item.parse())
+            .transpose()?,
         label: security.require("label")?.parse()?,
         file_label: security.require("file-label")?.parse()?,
         network: network.map(network_config).transpose()?,
@@ -87,6 +91,10 @@ fn config(source: Source<'_>, top: Section<'_>, name: &SandboxName) -> Outcome<S
     sandbox.finish()?;
     content.finish()?;
     security.finish()?;
+    if config.confinement.needs_private_users() && config.private_users.is_none() {
+        let problem = "it is missing, and is what confines; delete and create the sandbox anew";
+        return Err(source.problem(None, "security.private-users", problem));
+    }
     check_overlap(source, &config)?;
     Ok(config)
 }

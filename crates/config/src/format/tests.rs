@@ -22,6 +22,7 @@ fn sample() -> SandboxConfig {
         content: path("/var/lib/libvirt/filesystems/web1"),
         host_unit: "apache2@web1.service".parse().unwrap(),
         confinement: Confinement::Reduced,
+        private_users: None,
         label: "system_u:system_r:container_t:s0:c1,c2".parse().unwrap(),
         file_label: "system_u:object_r:container_file_t:s0:c1,c2"
             .parse()
@@ -63,6 +64,41 @@ fn the_text_is_for_people() {
     let text = include_str!("../../tests/web1.sandbox");
     assert_eq!(render(&sample()), text);
     assert_eq!(read(text).unwrap(), sample());
+}
+
+#[test]
+fn private_users_are_stored_and_checked() {
+    let users: vss_model::IdRange = "100000:65536".parse().unwrap();
+    let config = SandboxConfig {
+        confinement: Confinement::Userns,
+        private_users: Some(users),
+        ..sample()
+    };
+    let text = render(&config);
+    assert!(text.contains("the host's 100000 to 165535 are the users inside"));
+    assert_eq!(read(&text).unwrap(), config);
+
+    let line = "private-users = \"100000:65536\"";
+    let (_, key, words) = problem(&text.replace(line, ""));
+    assert_eq!(key, "security.private-users");
+    assert!(words.contains("missing"), "{words}");
+    for bad in ["0:65536", "100000:1", "100000:65536x", "4294901760:65536"] {
+        let text = text.replace("100000:65536", bad);
+        let (at, key, words) = problem(&text);
+        assert_eq!(key, "security.private-users", "{words}");
+        assert!(at.is_some());
+    }
+    for also in [
+        Confinement::Selinux,
+        Confinement::Reduced,
+        Confinement::None,
+    ] {
+        let config = SandboxConfig {
+            confinement: also,
+            ..config.clone()
+        };
+        assert_eq!(read(&render(&config)).unwrap(), config);
+    }
 }
 
 #[test]

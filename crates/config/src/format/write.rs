@@ -57,6 +57,14 @@ fn write_config(out: &mut String, config: &SandboxConfig) -> Result {
     writeln!(out, "\n[security]")?;
     writeln!(out, "# {}", config.confinement.summary())?;
     entry(out, "confinement", quoted(config.confinement.as_str()))?;
+    if let Some(users) = config.private_users {
+        let (first, last) = (users.base(), users.last());
+        writeln!(
+            out,
+            "# the host's {first} to {last} are the users inside and own the content; not to be changed"
+        )?;
+        entry(out, "private-users", quoted(&users.to_string()))?;
+    }
     writeln!(out, "# of the processes, and of the content")?;
     entry(out, "label", quoted(&config.label.to_string()))?;
     entry(out, "file-label", quoted(&config.file_label.to_string()))?;

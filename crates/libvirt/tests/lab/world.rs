@@ -93,6 +93,7 @@ pub(crate) fn container(name: &str, script: &str) -> DomainSpec {
             },
         ],
         interfaces: vec![],
+        private_users: None,
         label: None,
     }
 }

@@ -4,18 +4,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use vss_config::RuntimeState;
 use vss_enter::Container;
-use vss_model::{
-    Confinement, InnerState, SandboxConfig, SandboxName, SandboxState, Sanitized, UnitName,
-};
-use vss_selinux::Mode;
+use vss_model::{InnerState, SandboxConfig, SandboxName, SandboxState, Sanitized, UnitName};
 use vss_unit::{ServiceManager, Systemd, UnitStatus};
 
+use super::confined::{self, Selinux};
 use crate::content::Ownership;
 use crate::enablement;
 use crate::error::{IoContext, Result};
 use crate::host::Host;
 use crate::lifecycle;
-use crate::outcome::{HostUnit, InnerUnit, Inspection, ListEntry, Protection, Status};
+use crate::outcome::{HostUnit, InnerUnit, Inspection, ListEntry, Status};
 use crate::removal::Identity;
 use crate::traces;
 
@@ -29,7 +27,8 @@ const INNER_SYSTEMD: &str = "/run/systemd/private";
 pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
     let config = traces::load(host, name)?;
     let incomplete = host.store().pending()?.contains(name) && super::is_abandoned(host, name);
-    let mut entry = super::line(host, name.clone(), Ok(config.clone()), incomplete);
+    let selinux = Selinux::now(host.labeller());
+    let mut entry = super::line(host, selinux, name.clone(), Ok(config.clone()), incomplete);
     let live = lifecycle::live_state(host, &config)?;
     // before anything here starts a thread: who enters a container forks
     let (inner, inner_problem) = match &live {
@@ -53,7 +52,7 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
         inner,
         inner_problem,
         label: config.label.clone(),
-        confined_by: protections(host, &config, live.as_ref()),
+        confined_by: confined::protections(host, selinux, &config, live.as_ref()),
         live_label,
         memory: usage.map(|usage| usage.memory),
         processes: usage.map(|usage| usage.processes),
@@ -119,52 +118,6 @@ fn host_unit(host: &Host, config: &SandboxConfig) -> Result<HostUnit> {
         },
         name: name.clone(),
     })
-}
-
-/// What confines a container, and what does not although one might think so.
-fn protections(
-    host: &Host,
-    config: &SandboxConfig,
-    live: Option<&RuntimeState>,
-) -> Vec<Protection> {
-    let mut all = vec![
-        Protection {
-            holds: config.confinement != Confinement::None,
-            what: config.confinement.summary().to_owned(),
-        },
-        selinux(host.labeller().mode(), config),
-    ];
-    if let Some(profile) = live.and_then(|state| apparmor(host, state.init_pid)) {
-        all.push(Protection {
-            holds: profile != "unconfined",
-            what: format!("AppArmor: {}", Sanitized::text(&profile)),
-        });
-    }
-    all
-}
-
-fn selinux(mode: Mode, config: &SandboxConfig) -> Protection {
-    let (holds, what) = match mode {
-        Mode::Enforcing => (true, format!("SELinux: enforces {}", config.label)),
-        Mode::Permissive => (
-            false,
-            "SELinux: permissive, the label confines nothing".to_owned(),
-        ),
-        Mode::Disabled => (false, "SELinux: off, the label confines nothing".to_owned()),
-    };
-    Protection { holds, what }
-}
-
-/// The AppArmor profile of a process; `None` where the kernel has AppArmor off.
-fn apparmor(host: &Host, pid: u32) -> Option<String> {
-    let enabled = host
-        .small_file("/sys/module/apparmor/parameters/enabled", 16)
-        .ok()??;
-    if enabled.trim() != "Y" {
-        return None;
-    }
-    let profile = host.proc().text(pid, "attr/apparmor/current")?;
-    Some(profile.trim_end_matches(['\n', '\0']).to_owned())
 }
 
 /// All that is stored of a sandbox, and what would be made of it at the next start.

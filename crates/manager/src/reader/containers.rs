@@ -37,6 +37,8 @@ pub(super) fn host(host: &Host) -> Result<HostFacts> {
         process_context: types.process,
         file_context: types.file,
         cgroup_v2: host.proc().cgroup_v2_only(),
+        policy_module: host.labeller().has_module(),
+        user_namespaces: host.proc().makes_user_namespaces(),
     })
 }
 

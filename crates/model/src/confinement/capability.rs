@@ -176,6 +176,52 @@ const REDUCED: [Capability; 18] = [
     Capability::Setfcap,
 ];
 
+/// What `selinux` keeps besides what [`REDUCED`] does.
+///
+/// The policy decides on files, processes, sockets and mounts one by one, so the capability that
+/// systemd's own sandboxing of units needs can stay:
+///
+/// - `SYS_ADMIN`: mount namespaces. What else it opens is refused by the policy (mounts of the
+///   host's disks, remounts, sysctls), by the cgroup namespace, or by the seccomp filter, where the
+///   kernel takes it in place of a capability that is gone (bpf, perf events, the kernel's log).
+///
+/// Taken away is all that `reduced` takes away otherwise, for the same reasons: none of it is
+/// needed for sandboxing, and one wall more stands if the policy has a hole. Above all:
+///
+/// - `DAC_READ_SEARCH`: a file that is opened by handle is labelled all the same, but no service
+///   needs to reach past modes.
+/// - `MAC_ADMIN`, `MAC_OVERRIDE`: the policy itself.
+/// - `MKNOD`: systemd binds the devices that are there where it may make none.
+/// - `SYS_PTRACE`: a helper of the host that is entering has the label of the host still, yet the
+///   label is the only thing between.
+/// - `SYS_RESOURCE`: the last blocks of a file system are the host's, and so is the choice of who
+///   dies when memory runs out.
+const SELINUX: [Capability; 1] = [Capability::SysAdmin];
+
+/// What `userns` keeps besides what [`REDUCED`] does.
+///
+/// Capabilities of a user namespace count for what the namespace owns, and are none to the rest
+/// of the kernel. So what is checked in the namespace can stay, as in a machine of its own:
+///
+/// - `SYS_ADMIN`: mounts, namespaces, the host name. Root inside may undo a read-only mount with
+///   it, and writes nothing of the host's all the same: its owners are nobody inside.
+/// - `DAC_READ_SEARCH`, `SYS_PTRACE`: count for files and processes of the namespace's own users. A
+///   helper of the host that is entering is not to be looked into: it began outside.
+/// - `SYS_RESOURCE`: of the namespace's own mounts and processes. Limits, reserved blocks and the
+///   killer of processes ask for it in the host's.
+///
+/// Taken away is what only counts in the host's own namespace, so that a unit's
+/// `ConditionCapability=` tells the truth and nothing depends on how a later kernel asks:
+/// `SYS_MODULE`, `SYS_RAWIO`, `SYS_TIME`, `SYS_NICE`, `SYS_PACCT`, `SYS_TTY_CONFIG`, `MKNOD`,
+/// `LINUX_IMMUTABLE`, `SYSLOG`, `WAKE_ALARM`, `BLOCK_SUSPEND`, `PERFMON`, `BPF`,
+/// `CHECKPOINT_RESTORE`, `MAC_*`, `AUDIT_*`.
+const USERNS: [Capability; 4] = [
+    Capability::SysAdmin,
+    Capability::DacReadSearch,
+    Capability::SysPtrace,
+    Capability::SysResource,
+];
+
 /// The set of capabilities that a confinement keeps, one bit each; a bit that is not in it goes
 /// from the bounding set and from every other set.
 ///
@@ -183,6 +229,8 @@ const REDUCED: [Capability; 18] = [
 #[must_use]
 pub fn capabilities(confinement: Confinement) -> u64 {
     match confinement {
+        Confinement::Selinux => set(&REDUCED) | set(&SELINUX),
+        Confinement::Userns => set(&REDUCED) | set(&USERNS),
         Confinement::Reduced => set(&REDUCED),
         Confinement::None => set(&Capability::ALL),
     }
@@ -216,6 +264,33 @@ mod tests {
         );
         assert_eq!(Capability::from_name("CAP_"), None);
         assert_eq!(Capability::from_name("~CAP_CHOWN"), None);
+    }
+
+    #[test]
+    fn selinux_and_userns_keep_what_sandboxing_needs_and_nothing_of_the_machine() {
+        for confinement in [Confinement::Selinux, Confinement::Userns] {
+            let kept = capabilities(confinement);
+            assert_ne!(kept & Capability::SysAdmin.bit(), 0);
+            for gone in [
+                Capability::SysModule,
+                Capability::SysRawio,
+                Capability::SysTime,
+                Capability::Syslog,
+                Capability::MacAdmin,
+                Capability::MacOverride,
+                Capability::AuditControl,
+                Capability::Bpf,
+                Capability::Perfmon,
+                Capability::CheckpointRestore,
+                Capability::Mknod,
+                Capability::SysNice,
+            ] {
+                assert_eq!(kept & gone.bit(), 0, "{confinement}: {gone:?}");
+            }
+        }
+        let selinux = capabilities(Confinement::Selinux);
+        assert_eq!(selinux & Capability::DacReadSearch.bit(), 0);
+        assert_eq!(selinux & Capability::SysPtrace.bit(), 0);
     }
 
     #[test]

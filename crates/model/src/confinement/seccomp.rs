@@ -3,7 +3,8 @@
 //! A list of what is refused, not of what is allowed: what services call is not known beforehand,
 //! and the capabilities do the main work. The filter is for what no capability guards (the keys
 //! of the host's root, terminal input of others), what a kept capability would allow (kexec by
-//! `SYS_BOOT`), and what a user namespace would bring back.
+//! `SYS_BOOT`; bpf, perf events and the kernel's log by `SYS_ADMIN`), and what a user namespace would
+//! bring back.
 //!
 //! What is refused with `EPERM` exists but is not for a container; with `ENOSYS`, programs see an
 //! older kernel and have a way without it: systemd, PAM and krb5 go on without keyrings, MariaDB
@@ -157,7 +158,7 @@ pub fn program(confinement: Confinement, arch: Arch) -> Vec<SockFilter> {
     program.native_only();
     program.refuse(&KEYS, ENOSYS);
     program.refuse(&KERNEL, EPERM);
-    if confinement == Confinement::Reduced {
+    if is_strict(confinement) {
         program.refuse(&MACHINE, EPERM);
         program.refuse(&IO_URING, ENOSYS);
     }
@@ -165,6 +166,10 @@ pub fn program(confinement: Confinement, arch: Arch) -> Vec<SockFilter> {
     program.refuse_sockets(confinement);
     program.push(RETURN, 0, 0, ALLOW);
     program.code
+}
+
+fn is_strict(confinement: Confinement) -> bool {
+    confinement != Confinement::None
 }
 
 struct Program {
@@ -215,7 +220,7 @@ impl Program {
     }
 
     fn refuse_sockets(&mut self, confinement: Confinement) {
-        let vsock = confinement == Confinement::Reduced;
+        let vsock = is_strict(confinement);
         let body = if vsock { 8 } else { 6 };
         self.push(EQUAL, 0, body, self.number(&SOCKET));
         self.push(LOAD, 0, 0, argument(0));

@@ -6,6 +6,7 @@
     reason = "a test may fail: only its own functions are known as tests to clippy"
 )]
 
+mod confinement;
 mod instances;
 mod packages;
 mod paths;

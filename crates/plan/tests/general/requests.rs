@@ -50,11 +50,6 @@ fn bad_requests_get_one_clear_error_each() {
     let error = fails(&world, &|r| r.units = vec![unit_name("wep")]);
     assert!(error.to_string().contains("web.service"), "{error}");
     assert_eq!(fails(&world, &|r| r.units.clear()), PlanError::NoUnit);
-    let error = fails(&world, &|r| r.confinement = "auto".parse().unwrap());
-    assert!(
-        error.to_string().contains("--confinement reduced"),
-        "{error}"
-    );
     assert!(matches!(
         fails(&world, &|r| r.copy.push(path("/etc/no"))),
         PlanError::NoSuchPath { .. }

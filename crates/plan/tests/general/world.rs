@@ -6,8 +6,8 @@ use vss_model::{
     AbsPath, Cause, FileFlags, Package, PackageFile, PackageName, Relation, RelationKind, UnitName,
 };
 use vss_plan::facts::{
-    Accounts, Answer, EntryKind, HeldLevel, HostFacts, HostUnitFacts, InUse, ListEntry, Mention,
-    NamedPath, NetworkFacts, PathFacts, PathKind, Query, SelinuxMode, Setting, TreeFacts,
+    Accounts, Answer, EntryKind, HeldLevel, HeldRange, HostFacts, HostUnitFacts, InUse, ListEntry,
+    Mention, NamedPath, NetworkFacts, PathFacts, PathKind, Query, SelinuxMode, Setting, TreeFacts,
     UnitFacts, Writer,
 };
 use vss_plan::{CreateRequest, Facts, PlanError, Progress, Rules, SandboxPlan, discover, plan};
@@ -26,6 +26,9 @@ pub(crate) struct World {
     pub(crate) host: HostFacts,
     pub(crate) host_unit: HostUnitFacts,
     pub(crate) levels: Vec<HeldLevel>,
+    pub(crate) ranges: Vec<HeldRange>,
+    /// Permission bits of directories, where they are not 0755.
+    pub(crate) modes: BTreeMap<AbsPath, u32>,
     pub(crate) writers: Vec<Writer>,
     pub(crate) rules: Rules,
 }
@@ -54,9 +57,13 @@ impl World {
                 process_context: "system_u:system_r:container_t:s0".parse().unwrap(),
                 file_context: "system_u:object_r:container_file_t:s0".parse().unwrap(),
                 cgroup_v2: true,
+                policy_module: true,
+                user_namespaces: true,
             },
             host_unit: HostUnitFacts::default(),
             levels: Vec::new(),
+            ranges: Vec::new(),
+            modes: BTreeMap::new(),
             writers: Vec::new(),
             rules: Rules::builtin().unwrap(),
         };
@@ -219,7 +226,7 @@ impl World {
         match self.nodes.get(at) {
             None => PathFacts::Missing,
             Some(Node::Directory { uid }) => PathFacts::Directory {
-                mode: 0o755,
+                mode: self.modes.get(at).copied().unwrap_or(0o755),
                 uid: *uid,
                 gid: 0,
             },
@@ -299,6 +306,7 @@ impl World {
         match query {
             Query::Host => Answer::Host(Box::new(self.host.clone())),
             Query::Identity => Answer::Identity(vss_model::Uuid::from_u128(1)),
+            Query::IdRanges => Answer::IdRanges(self.ranges.clone()),
             Query::InUse => Answer::InUse(InUse {
                 levels: self.levels.clone(),
                 ..InUse::default()

@@ -31,6 +31,14 @@ pub(crate) enum Error {
     Start(StartError),
     #[error("the first process of {name} gave up: {said}")]
     GaveUp { name: SandboxName, said: String },
+    #[error("{name} is not started: its config says selinux, and {reason}")]
+    NotConfined { name: SandboxName, reason: String },
+    #[error("{} belongs to user {found}, and its config has {wanted} for root inside", .path.display())]
+    Owner {
+        path: PathBuf,
+        found: u32,
+        wanted: u32,
+    },
     #[error("{} is a link, and nothing is mounted through one", .0.display())]
     Link(PathBuf),
     #[error(transparent)]
@@ -67,6 +75,13 @@ impl Error {
             Self::Network(error) => error.hint(),
             Self::Start(error) => error.hint(),
             Self::RunAlready(name) => Some(format!("see `virt-sandbox-service status {name}`")),
+            Self::NotConfined { name, .. } => Some(format!(
+                "`setenforce 1` and `make install-policy`, or create {name} anew with another --confinement"
+            )),
+            Self::Owner { .. } => Some(
+                "put back what the config had for private-users, or create the container anew"
+                    .to_owned(),
+            ),
             Self::Link(path) => Some(format!(
                 "look at {}, and put back what belongs there",
                 path.display()

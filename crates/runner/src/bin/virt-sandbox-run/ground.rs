@@ -124,6 +124,7 @@ mod tests {
                 },
             ],
             interfaces: Vec::new(),
+            private_users: None,
             label: None,
         };
         spoil(&content);

@@ -14,10 +14,12 @@ use vss_runner::notify::Inbox;
 use vss_runner::sys;
 
 use crate::attend::{self, Parts};
+use crate::confine;
 use crate::ended::give_up;
 use crate::error::{Error, at, io};
 use crate::ground;
 use crate::sandbox::Sandbox;
+use crate::users;
 
 const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
 
@@ -54,6 +56,9 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     if let Some(running) = sandbox.running()? {
         return Ok((running, true));
     }
+    confine::check(&sandbox.config, is_selinux_on())?;
+    users::check(&sandbox.config)?;
+    sandbox.admit()?;
     sandbox.remove_cgroups();
     sandbox.forget_report();
     if let Some(network) = &sandbox.config.network {
@@ -126,5 +131,7 @@ fn make_inbox(sandbox: &Sandbox) -> Result<Inbox, Error> {
         _ => {}
     }
     let path = directory.join("notify");
-    Inbox::bind(&path).map_err(at("listen at", path))
+    let inbox = Inbox::bind(&path).map_err(at("listen at", &path))?;
+    sandbox.lend(&directory, &path)?;
+    Ok(inbox)
 }

@@ -15,6 +15,7 @@
 
 mod attend;
 mod cgroups;
+mod confine;
 mod ended;
 mod error;
 mod ground;
@@ -23,6 +24,7 @@ mod launch;
 mod places;
 mod sandbox;
 mod stop;
+mod users;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,105 @@
+//! What the config says of confinement has to be there, or nothing is started.
+//!
+//! `create` looked at it once; SELinux may have been switched off since, or its module removed. The
+//! init looks once more, at what the kernel made of it: its own label, its own user namespace.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use vss_model::confinement::PROCESS_TYPE;
+use vss_model::{Confinement, SandboxConfig};
+
+use crate::error::Error;
+
+/// Where the kernel's SELinux is asked (selinux(8)).
+const SELINUX: &str = "/sys/fs/selinux";
+
+/// Refuses a start whose confinement would not hold.
+pub(crate) fn check(config: &SandboxConfig, selinux_is_on: bool) -> Result<(), Error> {
+    if config.confinement != Confinement::Selinux {
+        return Ok(());
+    }
+    let reason = if selinux_is_on {
+        lacks(config, Path::new(SELINUX))
+    } else {
+        Some("SELinux is off".to_owned())
+    };
+    match reason {
+        None => Ok(()),
+        Some(reason) => Err(Error::NotConfined {
+            name: config.name.clone(),
+            reason,
+        }),
+    }
+}
+
+/// Why SELinux does not hold the processes of this config; `None` where it does. What can't be read
+/// is not believed.
+fn lacks(config: &SandboxConfig, selinux: &Path) -> Option<String> {
+    let enforces = fs::read_to_string(selinux.join("enforce"));
+    if !enforces.is_ok_and(|text| text.trim() == "1") {
+        return Some("SELinux is permissive, which refuses nothing".to_owned());
+    }
+    let found = config.label.type_name();
+    if found != PROCESS_TYPE {
+        return Some(format!("its label is of type {found}, not {PROCESS_TYPE}"));
+    }
+    // the kernel takes a context that the policy knows, and refuses any other
+    let known = fs::OpenOptions::new()
+        .write(true)
+        .open(selinux.join("context"))
+        .and_then(|mut file| file.write_all(config.label.to_string().as_bytes()));
+    known.err().map(|error| {
+        format!(
+            "the policy doesn't know the label {} ({error}): is its module loaded?",
+            config.label
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(label: &str) -> SandboxConfig {
+        let text = include_str!("../../../../config/tests/web1.sandbox")
+            .replace("\"reduced\"", "\"selinux\"")
+            .replace("container_t", label);
+        let root = tempfile::tempdir().unwrap();
+        let store = vss_config::Store::open(vss_config::Places::under(root.path()));
+        let name = "web1".parse().unwrap();
+        let file = store.places().config(&name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+        store.load(&name).unwrap()
+    }
+
+    fn kernel(enforce: &str) -> tempfile::TempDir {
+        let selinux = tempfile::tempdir().unwrap();
+        fs::write(selinux.path().join("enforce"), enforce).unwrap();
+        fs::write(selinux.path().join("context"), "").unwrap();
+        selinux
+    }
+
+    #[test]
+    fn only_an_enforced_label_of_the_modules_own_type_passes() {
+        let ours = config(PROCESS_TYPE);
+        assert_eq!(lacks(&ours, kernel("1").path()), None);
+        for text in ["0", "", "2"] {
+            let reason = lacks(&ours, kernel(text).path()).unwrap();
+            assert!(reason.contains("permissive"), "{reason}");
+        }
+        let reason = lacks(&config("spc_t"), kernel("1").path()).unwrap();
+        assert!(reason.contains("spc_t"), "{reason}");
+        let gone = kernel("1");
+        fs::remove_file(gone.path().join("context")).unwrap();
+        assert!(lacks(&ours, gone.path()).unwrap().contains("module"));
+    }
+
+    #[test]
+    fn without_selinux_nothing_starts_that_relies_on_it() {
+        let error = check(&config(PROCESS_TYPE), false).unwrap_err();
+        assert!(error.to_string().contains("SELinux is off"), "{error}");
+    }
+}
