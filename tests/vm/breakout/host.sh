@@ -90,6 +90,23 @@ leave_foreign() {
     ! selinuxenabled || chcon --reference="$(content other)/etc/breakout-secret" "$file"
 }
 
+# The containers that try, one for each level; they run afterwards.
+make_containers() {
+    local level options names=()
+    for level; do
+        options=(--confinement "${level%+userns}")
+        [[ $level != *+userns ]] || options+=(--private-users)
+        "$vss" create -u breakout.service "${options[@]}" "$(named "$level")" >/dev/null
+        leave_foreign "$(named "$level")"
+        names+=("$(named "$level")")
+    done
+    "$vss" start "${names[@]}"
+}
+
+named() {
+    printf 'by-%s' "${1/+/-}"
+}
+
 # --- before and after attempts --------------------------------------------------------------------
 
 freezer() {
@@ -123,6 +140,7 @@ arm() {
         done
     fi
     [[ ! -e /proc/sys/fs/binfmt_misc/breakout ]] || echo -1 >/proc/sys/fs/binfmt_misc/breakout
+    mount -o remount,commit=5,max_batch_time=15000 /
     dmesg --clear
     secret log >/dev/kmsg
     init=$(init_of "$name")
@@ -163,6 +181,8 @@ seen() {
         remount-root) [[ -e $(content "$name")/breakout-remount-root ]] ;;
         remount-usr | user-namespace) [[ -e $place/$attempt ]] ;;
         remount-proc-sys) changed /proc/sys/fs/lease-break-time ;;
+        remount-host) has_option commit=6 ;;
+        reconfigure-host) has_option max_batch_time=14999 ;;
         new-proc) changed /proc/sys/vm/stat_interval ;;
         user-namespace-proc) changed /proc/sys/vm/page-cluster ;;
         core-pattern) changed /proc/sys/kernel/core_pattern ;;
@@ -188,6 +208,11 @@ changed() {
     [[ $(<"$1") != "${settings[$1]}" ]]
 }
 
+# An option of the file system that the host's root is on.
+has_option() {
+    [[ ,$(findmnt --noheadings --output FS-OPTIONS /), == *,$1,* ]]
+}
+
 # happens EVIDENCE WANTED COMMAND...: the command succeeds, in a while if the evidence is what is wanted.
 happens() {
     local said=$1 wanted=$2
@@ -201,7 +226,7 @@ happens() {
 # --- what the table says --------------------------------------------------------------------------
 
 # The columns after the attempt and what it is.
-columns=(none reduced userns selinux selinux+userns otherwise)
+columns=(none reduced userns selinux selinux+userns permissive otherwise)
 declare -A wanted
 
 read_table() {
@@ -245,9 +270,9 @@ tried() {
     same "$level, $how: all was tried" "$ended" 1
 }
 
-# All attempts, by a command that enters and by the container's own service.
+# try_all LEVEL [NAME]: by a command that enters and by the container's own service.
 try_all() {
-    local name=$1 level=$2
+    local level=$1 name=${2-$(named "$1")}
     arm "$name"
     "$vss" execute "$name" -- $breakout all >/var/tmp/tried
     tried "$name" "$level" command /var/tmp/tried
@@ -322,9 +347,10 @@ run_by_user() {
     done
 }
 
-# set_uid NAME LEVEL: what a user of the host gets by it, the container running and stopped.
+# set_uid LEVEL: what a user of the host gets by it, the container running and stopped.
 set_uid() {
-    local name=$1 level=$2 running=held stopped=held
+    local level=$1 name running=held stopped=held
+    name=$(named "$level")
     matches "$level: root inside leaves a set-uid program" \
         "$("$vss" execute "$name" -- $breakout leave-set-uid $own/set-uid)" '^set-uid out'
     [[ $(run_by_user "$name") != *'euid 0'* ]] || running=out
@@ -336,7 +362,9 @@ set_uid() {
 
 # The pair: the directory that all contents are in lets the host's users through.
 set_uid_pair() {
+    local before
+    before=$(getfacl --absolute-names "$(content .)")
     chmod 0711 "$(content .)"
     matches 'without the mode of the directory: set-uid-stopped gets out' "$(run_by_user "$1")" '^euid 0$'
-    chmod 0700 "$(content .)"
+    setfacl --restore=- <<<"$before"
 }

@@ -58,3 +58,18 @@ careless() {
     race_over
     printf 'ok - the pair: a careless %s is led out\n' "$what"
 }
+
+# A07: root inside bends the way to his /etc and reboots; whoever starts the container anew, it does not
+# come up with a directory of the host's.
+reboot_bent() {
+    local name=$1
+    "$vss" execute "$name" -- sh -euc "mount -o remount,bind,rw /; umount -l /etc; mv /etc /etc.aside
+        ln -s ../../../../..$victim /etc"
+    "$vss" execute "$name" -- /usr/bin/systemctl reboot || true
+    becomes "breakout@$name.service" ActiveState failed
+    said 'a07: after a reboot it starts from no link' "breakout@$name.service" 'is a link|a link leads to it'
+    rm "$(content "$name")/etc"
+    mv "$(content "$name")"/etc{.aside,}
+    check 'a07, the pair: with its own /etc it starts' "$vss" start "$name"
+    same 'a07, the pair: and shows it' "$("$vss" execute "$name" -- cat /etc/hostname)" "$name"
+}

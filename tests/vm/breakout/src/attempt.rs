@@ -4,7 +4,7 @@ use crate::facts::Facts;
 use crate::outcome::Outcome;
 use crate::{
     cgroups, descriptors, devices, files, handles, kernel, keys, mounts, namespaces, network, proc,
-    processes, resources, terminal,
+    processes, resources, superblock, terminal,
 };
 
 /// What is tried, given what the case tells.
@@ -22,6 +22,9 @@ pub(crate) const ALL: &[(&str, Attempt)] = &[
     ("remount-usr", mounts::remount_usr),
     ("remount-proc-sys", mounts::remount_proc_sys),
     ("remount-sys", mounts::remount_sys),
+    ("remount-host", superblock::remount),
+    ("reconfigure-host", superblock::reconfigure),
+    ("freeze-host", superblock::freeze),
     ("new-proc", mounts::new_proc),
     ("new-sysfs", mounts::new_sysfs),
     ("debugfs", mounts::debugfs),

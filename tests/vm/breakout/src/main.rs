@@ -28,6 +28,7 @@ mod race;
 mod resources;
 mod run;
 mod secret;
+mod superblock;
 mod sys;
 mod terminal;
 
