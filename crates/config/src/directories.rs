@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::Result;
+use crate::access;
 use crate::durable::{remove_empty, sync_directory_of, temporary_name};
 use crate::error::{Context, Error, Untrusted};
 
@@ -21,10 +22,20 @@ const NARROWED: &str = "trusted.virt-sandbox.mode";
 
 /// Makes a directory and those above it that are missing: this one with `mode`, those with 0755.
 pub(crate) fn make(directory: &Path, mode: u32) -> Result<()> {
+    if make_unsynced(directory, mode)? {
+        sync_directory_of(directory)?;
+    }
+    Ok(())
+}
+
+/// The same, where the caller has the directory's name last; whether it is new.
+pub(crate) fn make_unsynced(directory: &Path, mode: u32) -> Result<bool> {
     match rustix::fs::lstat(directory) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => return Ok(()),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+            return Ok(false);
+        }
         // a link that the administrator made to another disk
-        Ok(_) if directory.is_dir() => return Ok(()),
+        Ok(_) if directory.is_dir() => return Ok(false),
         Ok(_) => return Err(Errno::NOTDIR).context("use as a directory", directory),
         Err(Errno::NOENT) => {}
         Err(error) => return Err(error).context("examine", directory),
@@ -41,7 +52,7 @@ pub(crate) fn make(directory: &Path, mode: u32) -> Result<()> {
     finish(&temporary, directory, mode)
 }
 
-fn finish(temporary: &Path, directory: &Path, mode: u32) -> Result<()> {
+fn finish(temporary: &Path, directory: &Path, mode: u32) -> Result<bool> {
     // the umask may have narrowed the mode; ENOENT: another process, doing the same, was first
     let prepared = rustix::fs::chmod(temporary, Mode::from_raw_mode(mode)).and_then(|()| {
         match rustix::fs::setxattr(temporary, MADE, b"1", XattrFlags::empty()) {
@@ -54,10 +65,10 @@ fn finish(temporary: &Path, directory: &Path, mode: u32) -> Result<()> {
         rustix::fs::renameat_with(CWD, temporary, CWD, directory, RenameFlags::NOREPLACE)
     });
     match renamed {
-        Ok(()) => sync_directory_of(directory),
-        Err(Errno::EXIST) => remove_empty(temporary).map(|_| ()),
-        Err(Errno::NOENT) if directory.is_dir() => Ok(()),
-        Err(Errno::NOENT) => make(directory, mode),
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => remove_empty(temporary).map(|_| false),
+        Err(Errno::NOENT) if directory.is_dir() => Ok(false),
+        Err(Errno::NOENT) => make_unsynced(directory, mode),
         Err(error) => Err(error).context("make the directory", directory),
     }
 }
@@ -97,8 +108,12 @@ fn is_there(path: &Path) -> Result<bool> {
 /// program in the content of a stopped container is out of reach for the host's users then.
 ///
 /// `narrow` says that a directory with a wider mode is made 0700 (and gets its mode back from
-/// [`restore`]); else it is refused.
-pub(crate) fn make_private(directory: &Path, narrow: bool) -> Result<()> {
+/// [`restore`]); else it is refused. Root of a container's own users (`known`) may go through.
+pub(crate) fn make_private(
+    directory: &Path,
+    narrow: bool,
+    known: &dyn Fn(u32) -> bool,
+) -> Result<()> {
     make(directory, 0o700)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = rustix::fs::open(directory, flags, Mode::empty()).context("open", directory)?;
@@ -109,6 +124,15 @@ pub(crate) fn make_private(directory: &Path, narrow: bool) -> Result<()> {
             path: directory.to_owned(),
             why,
         });
+    }
+    if let Some(list) = access::read(&open, directory)? {
+        return match list.strangers(known).next() {
+            None => Ok(()),
+            Some(who) => Err(Error::OpenAcl {
+                path: directory.to_owned(),
+                who,
+            }),
+        };
     }
     let mode = stat.st_mode & 0o7777;
     if mode & 0o077 == 0 {

@@ -118,6 +118,35 @@ pub enum Error {
         /// Its permission bits.
         mode: u32,
     },
+    /// Users or groups are named in the access control list of a directory that would hold content.
+    #[error(
+        "the directory {} would hold the content of containers, and its access control list lets {who} in: see `getfacl`, take that away with `setfacl`, or choose another directory with --path",
+        shown(path)
+    )]
+    OpenAcl {
+        /// The directory.
+        path: PathBuf,
+        /// Who is let in.
+        who: String,
+    },
+    /// A file system without access control lists.
+    #[error(
+        "the file system of {} keeps no access control lists, and the content of a container with users of its own is reached by one: choose a directory of another file system with --path, or another --confinement",
+        shown(path)
+    )]
+    NoAcl {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// An access control list with as many entries as the file system keeps.
+    #[error(
+        "the access control list of {} has no room for the users of one more container: choose another directory with --path",
+        shown(path)
+    )]
+    FullAcl {
+        /// The directory.
+        path: PathBuf,
+    },
 }
 
 impl Error {

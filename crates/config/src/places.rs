@@ -89,6 +89,10 @@ impl Places {
         self.state.join(".addresses")
     }
 
+    pub(crate) fn users(&self) -> PathBuf {
+        self.state.join(".users")
+    }
+
     pub(crate) fn locks(&self) -> PathBuf {
         self.run.join(".locks")
     }

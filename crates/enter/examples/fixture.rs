@@ -1,9 +1,9 @@
 //! A container without libvirt, and a caller with one thread: the two sides of the tests in
 //! `tests/container.rs`.
 //!
-//! - `fixture container DIRECTORY [--pts link|directory|none] [--cgroup DIRECTORY]…` makes a
-//!   container of namespaces, a tmpfs for a root and the capabilities of `reduced`, prints the host
-//!   pid of its first process, and ends with it.
+//! - `fixture container DIRECTORY [--pts link|directory|none] [--cgroup DIRECTORY]… [--users BASE]`
+//!   makes a container of namespaces, a tmpfs for a root and the capabilities of `reduced`, prints
+//!   the host pid of its first process, and ends with it. With a base it has 65536 users of its own.
 //! - `fixture run PID START [OPTIONS] -- COMMAND…` runs a command in it as `execute` does.
 #![expect(unsafe_code, reason = "fork and unshare")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a program for tests")]
@@ -17,7 +17,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{ForkResult, fork};
@@ -42,13 +42,18 @@ fn container(arguments: &[String]) {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     let directory = PathBuf::from(&arguments[0]);
     let mut pts = "devpts";
+    let mut users = None;
     let mut options = arguments[1..].chunks_exact(2);
     for option in &mut options {
         match option[0].as_str() {
             "--pts" => pts = &option[1],
             "--cgroup" => fs::write(Path::new(&option[1]).join("cgroup.procs"), "0").unwrap(),
+            "--users" => users = Some(option[1].parse().unwrap()),
             other => panic!("{other}"),
         }
+    }
+    if let Some(base) = users {
+        become_users(base);
     }
     let flags = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
@@ -70,6 +75,36 @@ fn container(arguments: &[String]) {
         }
         ForkResult::Child => first_process(&directory, pts),
     }
+}
+
+/// Goes on in a user namespace, as its root; the process that may make its map stays behind.
+fn become_users(base: u32) {
+    let (here, there) = UnixStream::pair().unwrap();
+    // SAFETY: one thread
+    if let ForkResult::Parent { child } = unsafe { fork() }.unwrap() {
+        drop(there);
+        (&here).read_exact(&mut [0]).unwrap();
+        for map in ["uid_map", "gid_map"] {
+            fs::write(format!("/proc/{child}/{map}"), format!("0 {base} 65536\n")).unwrap();
+        }
+        (&here).write_all(b"m").unwrap();
+        drop(here);
+        let child = rustix::process::Pid::from_raw(child.as_raw());
+        let _ = rustix::process::waitpid(child, rustix::process::WaitOptions::empty());
+        std::process::exit(0);
+    }
+    drop(here);
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
+    // SAFETY: one thread, and no descriptor table is unshared
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }.unwrap();
+    (&there).write_all(b"u").unwrap();
+    (&there).read_exact(&mut [0]).unwrap();
+    rustix::thread::set_thread_groups(&[]).unwrap();
+    let (uid, gid) = (rustix::fs::Uid::ROOT, rustix::fs::Gid::ROOT);
+    rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
+    rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+    // becoming another user took it away
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
 }
 
 fn first_process(root: &Path, pts: &str) {
@@ -94,6 +129,11 @@ fn first_process(root: &Path, pts: &str) {
         let mut stream = stream.unwrap();
         let mut bytes = [0; 64];
         let count = stream.read(&mut bytes).unwrap_or(0);
+        if &bytes[..count] == b"who" {
+            let peer = rustix::net::sockopt::socket_peercred(&stream).unwrap();
+            let _ = write!(stream, "{}", peer.uid.as_raw());
+            continue;
+        }
         let _ = stream.write_all(b"inside ");
         let _ = stream.write_all(&bytes[..count]);
     }
@@ -131,26 +171,26 @@ fn fill(root: &Path, pts: &str) {
     rustix::mount::mount("proc", at("proc"), "proc", MountFlags::empty(), None).unwrap();
     tmpfs(&at("dev"));
     for (name, minor) in [("null", 3), ("zero", 5)] {
-        let mode = Mode::from_raw_mode(0o666);
-        mknodat(
-            CWD,
-            at("dev").join(name),
-            FileType::CharacterDevice,
-            mode,
-            makedev(1, minor),
-        )
-        .unwrap();
+        device(&at("dev").join(name), 1, minor);
     }
+    device(&at("dev/tty"), 5, 0);
+    terminals(root, pts);
+}
+
+/// Makes a device, or shows the host's where none can be made: in a user namespace.
+fn device(at: &Path, major: u32, minor: u32) {
     let mode = Mode::from_raw_mode(0o666);
-    mknodat(
+    let made = mknodat(
         CWD,
-        at("dev/tty"),
+        at,
         FileType::CharacterDevice,
         mode,
-        makedev(5, 0),
-    )
-    .unwrap();
-    terminals(root, pts);
+        makedev(major, minor),
+    );
+    if made.is_err() {
+        fs::write(at, "").unwrap();
+        rustix::mount::mount_bind(Path::new("/dev").join(at.file_name().unwrap()), at).unwrap();
+    }
 }
 
 fn terminals(root: &Path, pts: &str) {

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::process::{DumpableBehavior, Pid};
 use rustix::termios::Winsize;
+use rustix::thread::ThreadNameSpaceType;
 
 use crate::account::{self, Account};
 use crate::channel::{Channel, Failed, Failure, Message};
@@ -24,6 +25,7 @@ use crate::privileges;
 use crate::pty;
 use crate::sys;
 use crate::target::Target;
+use crate::users;
 
 /// The most bytes of the container's `/etc/passwd` and `/etc/group`.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -80,6 +82,9 @@ fn first(way: &Way<'_>) -> Result<(), Failure> {
     label(way)?;
     rustix::thread::move_into_thread_name_spaces(way.container.fd(), way.target.namespaces)
         .map_err(at(Stage::Namespaces))?;
+    if way.target.namespaces.contains(ThreadNameSpaceType::USER) {
+        users::become_root().map_err(at(Stage::User))?;
+    }
     // the kernel did it with the mount namespace; no step here is to hang on that (A08)
     rustix::process::chdir("/").map_err(at(Stage::Namespaces))?;
     forget_keys()?;

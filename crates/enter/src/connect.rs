@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::level;
 use crate::process::{Child, Ended};
 use crate::sys;
+use crate::users;
 
 /// How long whoever listens may take: systemd with its hands full answers within seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +47,10 @@ impl Container {
             path: path.to_owned(),
             source,
         };
+        let mut spaces = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::PROCESS_ID;
+        if self.has_own_users()? {
+            spaces |= ThreadNameSpaceType::USER;
+        }
         let address = SocketAddrUnix::new(path).map_err(|error| fail(error.into()))?;
         let make = || -> io::Result<OwnedFd> {
             let flags = SocketFlags::CLOEXEC;
@@ -65,7 +70,12 @@ impl Container {
         .map_err(fail)?;
         let Some(pid) = sys::fork().map_err(fail)? else {
             // system calls only: the caller may have other threads
-            sys::exit(connect_inside(self.process.as_fd(), &socket, &address));
+            sys::exit(connect_inside(
+                self.process.as_fd(),
+                spaces,
+                &socket,
+                &address,
+            ));
         };
         let child = Child::new(pid).map_err(fail)?;
         if !wait_readable(child.fd(), Some(timeout)).map_err(fail)? {
@@ -81,15 +91,25 @@ impl Container {
 
 /// What the child does: joins the namespaces, and connects in a child of its own, as a process
 /// changes its PID namespace only for its children. The error number, 0 for none.
-fn connect_inside(container: BorrowedFd<'_>, socket: &OwnedFd, address: &SocketAddrUnix) -> u8 {
+///
+/// systemd believes root of its own user namespace, and takes anyone of the host's for nobody.
+fn connect_inside(
+    container: BorrowedFd<'_>,
+    spaces: ThreadNameSpaceType,
+    socket: &OwnedFd,
+    address: &SocketAddrUnix,
+) -> u8 {
     let errno = |error: Errno| u8::try_from(error.raw_os_error()).unwrap_or(u8::MAX);
     // seen from inside it is not to be traced, and its program not to be reached (A09)
-    let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    if let Err(error) = hidden {
-        return errno(error);
-    }
-    let spaces = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::PROCESS_ID;
-    if let Err(error) = rustix::thread::move_into_thread_name_spaces(container, spaces) {
+    let hide = || rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let joined = hide()
+        .and_then(|()| rustix::thread::move_into_thread_name_spaces(container, spaces))
+        .and_then(|()| match spaces.contains(ThreadNameSpaceType::USER) {
+            // becoming another user may have made it dumpable again
+            true => users::become_root().and_then(|()| hide()),
+            false => Ok(()),
+        });
+    if let Err(error) = joined {
         return errno(error);
     }
     // whoever is seen from inside has nothing of the caller's but this socket

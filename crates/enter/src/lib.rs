@@ -6,7 +6,7 @@
 //! 1. The caller, which has to have one thread only, reads all it needs of PID 1 from a verified
 //!    procfs: namespaces, cgroups, bounding set (`target`).
 //! 2. It forks (`launch`). The child (`child`) joins PID 1's cgroups, takes the label, joins the
-//!    namespaces, looks the user up in the container's own files, opens a terminal in the
+//!    namespaces, becomes root of the container's own users where it has some (`users`), looks the user up in the container's own files, opens a terminal in the
 //!    container's own devpts (`pty`), closes every descriptor of the host, and gives up what PID 1
 //!    doesn't have: bounding set, user, system calls, capabilities, in this order (`privileges`).
 //! 3. It forks once more, because a PID namespace is entered by being born in it. Whoever can be
@@ -48,6 +48,7 @@ mod signals;
 mod sys;
 mod target;
 mod terminal;
+mod users;
 
 pub use command::Command;
 pub use container::{Container, Signal, start_time};

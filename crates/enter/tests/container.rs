@@ -20,3 +20,5 @@ mod isolation;
 mod sessions;
 #[path = "container/streams.rs"]
 mod streams;
+#[path = "container/users.rs"]
+mod users;

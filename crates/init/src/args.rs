@@ -22,6 +22,8 @@ pub(crate) struct Boot {
     pub(crate) private_users: Option<IdRange>,
     /// Trees that are writable inside, each a mount of its own.
     pub(crate) writable: Vec<PathBuf>,
+    /// Trees that are made read-only besides `/` and `/usr`, each a mount of its own.
+    pub(crate) read_only: Vec<PathBuf>,
     /// The SELinux context to find this process in.
     pub(crate) label: Option<OsString>,
     /// systemd and its arguments; not empty.
@@ -37,7 +39,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
     }
     let mut confinement = None;
     let mut private_users = None;
-    let mut writable = Vec::new();
+    let (mut writable, mut read_only) = (Vec::new(), Vec::new());
     let mut label = None;
     while let Some(option) = args.next() {
         let mut value = || {
@@ -47,7 +49,8 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
         match option.to_str() {
             Some("--confinement") => confinement = Some(parse_confinement(&value()?)?),
             Some("--private-users") => private_users = Some(parse_users(&value()?)?),
-            Some("--writable") => writable.push(parse_path(value()?)?),
+            Some("--writable") => writable.push(parse_path("--writable", value()?)?),
+            Some("--read-only") => read_only.push(parse_path("--read-only", value()?)?),
             Some("--label") => label = Some(value()?),
             Some("--") => {
                 let confinement =
@@ -59,6 +62,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
                     confinement,
                     private_users,
                     writable,
+                    read_only,
                     label,
                     command: parse_command(args)?,
                 }));
@@ -96,12 +100,12 @@ fn parse_users(value: &OsString) -> Result<IdRange, Failure> {
         .map_err(|error| usage(format!("--private-users: {error}")))
 }
 
-fn parse_path(value: OsString) -> Result<PathBuf, Failure> {
+fn parse_path(option: &str, value: OsString) -> Result<PathBuf, Failure> {
     if value.as_bytes().first() == Some(&b'/') {
         Ok(value.into())
     } else {
         let shown = value.to_string_lossy();
-        Err(usage(format!("--writable {shown}: not an absolute path")))
+        Err(usage(format!("{option} {shown}: not an absolute path")))
     }
 }
 
@@ -127,12 +131,13 @@ mod tests {
     #[test]
     fn the_plans_line_is_understood() {
         let args = parse_words(
-            "--confinement reduced --private-users 100000:65536 --writable /etc --writable /var --label a:b:c:s0:c1,c2 -- /usr/lib/systemd/systemd --unit=x",
+            "--confinement reduced --private-users 100000:65536 --read-only /run/host --writable /etc --writable /var --label a:b:c:s0:c1,c2 -- /usr/lib/systemd/systemd --unit=x",
         );
         let expected = Boot {
             confinement: Confinement::Reduced,
             private_users: Some("100000:65536".parse().unwrap()),
             writable: vec!["/etc".into(), "/var".into()],
+            read_only: vec!["/run/host".into()],
             label: Some("a:b:c:s0:c1,c2".into()),
             command: vec![
                 c"/usr/lib/systemd/systemd".to_owned(),
@@ -154,6 +159,7 @@ mod tests {
             "--confinement userns --private-users 0:65536 -- /x",
             "--writable /etc -- /x",
             "--confinement none --writable etc -- /x",
+            "--confinement none --read-only run/host -- /x",
             "--confinement none -- systemd",
             "--confinement none --",
             "--other",

@@ -10,7 +10,7 @@ use rustix::fs::{
     CWD, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2,
 };
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount, mount_bind};
+use rustix::mount::{MountFlags, OpenTreeFlags, mount, mount_bind, open_tree};
 use vss_model::confinement::surface;
 
 use crate::failure::{Failure, Stage};
@@ -79,14 +79,43 @@ pub(crate) fn list() -> Result<Vec<Mounted>, Failure> {
     Ok(parse_mounts(&text))
 }
 
+/// Refuses trees that a link in the container's own root led libvirt to (A07).
+///
+/// The runner looks before a start; on a reboot inside libvirt starts the container anew without it,
+/// and mounts wherever the links lead that an earlier run of the container has put in the place of
+/// its `/etc`, say. Who may undo mounts can put one there: root of a user namespace, for one. What is
+/// looked at is the root alone, without what is mounted on it.
+pub(crate) fn check_own_trees(writable: &[PathBuf]) -> Result<(), Failure> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let root = open_tree(CWD, "/", flags).map_err(Failure::io(Stage::Mounts, "/"))?;
+    for path in writable {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+        match openat2(&root, inside, look, Mode::empty(), resolve) {
+            Ok(_) => {}
+            Err(Errno::LOOP) => {
+                let text = format!("{}: a link leads to it", path.display());
+                return Err(Failure::new(Stage::Mounts, text));
+            }
+            Err(error) => {
+                let path = path.display().to_string();
+                return Err(Failure::io(Stage::Mounts, &path)(error));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Makes `/` and `/usr` read-only, and takes device nodes and, wherever somebody inside can
 /// write, set-user-id programs from every mount.
 ///
 /// What libvirt mounted is what counts, not what was asked for: nothing that is writable is
-/// forgotten. Each of `writable` has to be a mount of its own.
-pub(crate) fn harden(writable: &[PathBuf]) -> Result<(), Failure> {
+/// forgotten. Each of `writable` and of `read_only`, which libvirt left writable, has to be a mount
+/// of its own.
+pub(crate) fn harden(writable: &[PathBuf], read_only: &[PathBuf]) -> Result<(), Failure> {
     let mounted = list()?;
-    for path in writable {
+    for path in writable.iter().chain(read_only) {
         if !mounted.iter().any(|mount| mount.target == *path) {
             let text = format!("{}: not a mount of its own", path.display());
             return Err(Failure::new(Stage::Mounts, text));
@@ -99,6 +128,9 @@ pub(crate) fn harden(writable: &[PathBuf]) -> Result<(), Failure> {
         if let Some(attributes) = wanted(mount) {
             set(&mount.target, attributes, Stage::Mounts)?;
         }
+    }
+    for path in read_only {
+        set(path, Attributes::READ_ONLY, Stage::Mounts)?;
     }
     if mounted.iter().any(|mount| mount.target == Path::new(RUN)) {
         close_run()?;

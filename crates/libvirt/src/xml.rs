@@ -109,7 +109,7 @@ fn boot(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
 
 fn devices(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
     for filesystem in &spec.filesystems {
-        mount(out, filesystem)?;
+        mount(out, filesystem, spec.private_users.is_some())?;
     }
     for interface in &spec.interfaces {
         link(out, interface)?;
@@ -117,7 +117,10 @@ fn devices(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
     out.empty("console", &[("type", "pty")])
 }
 
-fn mount(out: &mut Xml, filesystem: &Filesystem) -> Result<(), XmlError> {
+/// In a user namespace libvirt can't make a mount read-only that came from the host with other flags
+/// (`nosuid` of `/run`): its way would take those away, which the kernel refuses (EPERM), and it goes
+/// on without. There the init does it, before anything of the container runs.
+fn mount(out: &mut Xml, filesystem: &Filesystem, private_users: bool) -> Result<(), XmlError> {
     match filesystem {
         Filesystem::Bind {
             source,
@@ -128,7 +131,7 @@ fn mount(out: &mut Xml, filesystem: &Filesystem) -> Result<(), XmlError> {
             out.element("filesystem", &attributes, |out| {
                 out.empty("source", &[("dir", path(source)?)])?;
                 out.empty("target", &[("dir", path(target)?)])?;
-                if *readonly {
+                if *readonly && !private_users {
                     out.empty("readonly", &[])?;
                 }
                 Ok(())

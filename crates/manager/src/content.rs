@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use vss_model::{AbsPath, SandboxName, Uuid};
+use vss_model::{AbsPath, IdRange, SandboxName, Uuid};
 use vss_tree::{Attributes, Root};
 
 use crate::error::{Error, Result};
@@ -94,13 +94,24 @@ impl Content {
     }
 
     /// Makes the directory under its first name, marked and empty.
-    pub(crate) fn stage(&self) -> Result<Root> {
+    ///
+    /// What is put there belongs to the container's own users, where it has some.
+    pub(crate) fn stage(&self, users: Option<IdRange>) -> Result<Root> {
         let parent = self.parent()?;
         let staged = self.staged();
-        parent.make_dir(&staged, TOP)?;
+        let owner = users.map_or(TOP.uid, IdRange::base);
+        let top = Attributes {
+            uid: owner,
+            gid: owner,
+            ..TOP
+        };
+        parent.make_dir(&staged, top)?;
         let root = parent.sub(&staged)?;
         root.set_mark(self.uuid)?;
-        Ok(root)
+        Ok(match users {
+            Some(users) => root.owned_by(users),
+            None => root,
+        })
     }
 
     /// Gives the filled directory its own name.
@@ -113,6 +124,11 @@ impl Content {
             }),
             other => Ok(other?),
         }
+    }
+
+    /// Has its name last.
+    pub(crate) fn sync_name(&self) -> Result<()> {
+        Ok(self.parent()?.sync_names()?)
     }
 
     /// Whose the directory of the sandbox's name is.

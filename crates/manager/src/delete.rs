@@ -124,7 +124,7 @@ fn find(host: &Host, name: &SandboxName) -> Result<Found> {
 
 fn remove(host: &Host, found: &Found, options: &DeleteOptions) -> Result<()> {
     let identity = &found.identity;
-    let mut journal = journal::begin(host, Verb::Delete, identity)?;
+    let mut journal = journal::begin(host, Verb::Delete, identity, &[])?;
     if options.keep_content {
         journal.record(&Step::KeepContent)?;
     }
@@ -265,6 +265,9 @@ impl Survey<'_> {
     fn stored(&mut self, options: &DeleteOptions) -> Result<()> {
         let (host, name) = (self.host, &self.identity.name);
         self.goes_if_there(Part::Manifest, &host.places().memory(name));
+        for users in self.identity.admitted(host)? {
+            self.goes(Part::Access, &format!("user {}", users.base()));
+        }
         let in_use = host.store().in_use()?;
         for label in in_use.labels {
             if label.uuid == self.identity.uuid {
@@ -272,6 +275,13 @@ impl Survey<'_> {
                     Part::Reservation,
                     &format!("the label s0:{}", label.categories),
                 );
+            }
+        }
+        for users in in_use.users {
+            if users.uuid == self.identity.uuid {
+                let users = users.users;
+                let (first, last) = (users.base(), users.last());
+                self.goes(Part::Reservation, &format!("the users {first}-{last}"));
             }
         }
         for address in in_use.addresses {

@@ -108,7 +108,10 @@ pub enum Part {
     Content,
     /// The manifest and the directory it is in.
     Manifest,
-    /// The reservation of label and address.
+    /// The way to the content for users of the container's own: an entry in the access control list
+    /// of the directory that the content is in.
+    Access,
+    /// The reservation of label, address and users.
     Reservation,
     /// What is in `/run`.
     Runtime,

@@ -8,7 +8,11 @@ use vss_model::{AbsPath, Sanitized};
 
 /// A mounted proc(5).
 #[derive(Debug, Clone)]
-pub(crate) struct Proc(PathBuf);
+pub(crate) struct Proc(PathBuf, Kernel);
+
+/// What the kernel says of itself there; tests have another.
+#[derive(Debug, Clone)]
+struct Kernel(PathBuf);
 
 /// A process that has a file open for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,13 @@ pub(crate) struct Usage {
 impl Proc {
     /// The host's.
     pub(crate) fn host() -> Self {
-        Self(PathBuf::from("/proc"))
+        Self(PathBuf::from("/proc"), Kernel(PathBuf::from("/proc")))
+    }
+
+    /// The same with another kernel's word on what it can.
+    #[cfg(test)]
+    pub(crate) fn with_kernel(self, proc: PathBuf) -> Self {
+        Self(self.0, Kernel(proc))
     }
 
     /// When a process started, in clock ticks since boot: field 22 of proc_pid_stat(5), which
@@ -159,15 +169,17 @@ impl Proc {
 
     /// Whether the kernel makes user namespaces (namespaces(7)).
     pub(crate) fn makes_user_namespaces(&self) -> bool {
-        let limit = fs::read_to_string(self.0.join("sys/user/max_user_namespaces"));
+        let Kernel(proc) = &self.1;
+        let limit = fs::read_to_string(proc.join("sys/user/max_user_namespaces"));
         let limit = limit.ok().and_then(|text| text.trim().parse().ok());
-        self.0.join("self/ns/user").symlink_metadata().is_ok() && limit.unwrap_or(0u64) > 0
+        proc.join("self/ns/user").symlink_metadata().is_ok() && limit.unwrap_or(0u64) > 0
     }
 
     /// Whether all controllers are in the one hierarchy of cgroup v2: by what is mounted, as a
     /// machine with v1 controllers may have an empty v2 hierarchy beside them (cgroups(7)).
     pub(crate) fn cgroup_v2_only(&self) -> bool {
-        let mounts = fs::read_to_string(self.0.join("self/mountinfo")).unwrap_or_default();
+        let Kernel(proc) = &self.1;
+        let mounts = fs::read_to_string(proc.join("self/mountinfo")).unwrap_or_default();
         let has = |kind: &str| {
             mounts
                 .lines()

@@ -5,7 +5,7 @@
 //! gone systemd would resolve `foo@web1` to the package's own template and run the service on the
 //! host; the config goes last, because it is what the next command finds the sandbox by.
 
-use vss_model::{AbsPath, InnerState, SandboxConfig, SandboxName, UnitName, Uuid};
+use vss_model::{AbsPath, IdRange, InnerState, SandboxConfig, SandboxName, UnitName, Uuid};
 use vss_unit::ServiceManager;
 
 use crate::content::{self, Content, Ownership};
@@ -16,11 +16,12 @@ use crate::host_unit;
 use crate::outcome::Part;
 
 /// The order in which parts go; a running domain is stopped before.
-pub(crate) const ORDER: [Part; 7] = [
+pub(crate) const ORDER: [Part; 8] = [
     Part::Enablement,
     Part::Unit,
     Part::Content,
     Part::Manifest,
+    Part::Access,
     Part::Reservation,
     Part::Runtime,
     Part::Config,
@@ -37,6 +38,8 @@ pub(crate) struct Identity {
     pub(crate) content: AbsPath,
     /// Its host unit; `None` where nothing tells.
     pub(crate) host_unit: Option<UnitName>,
+    /// Its users of its own, where its config tells; else its reservation does.
+    pub(crate) users: Option<IdRange>,
 }
 
 impl Identity {
@@ -47,6 +50,7 @@ impl Identity {
             uuid: config.uuid,
             content: config.content.clone(),
             host_unit: Some(config.host_unit.clone()),
+            users: config.private_users,
         }
     }
 
@@ -65,6 +69,41 @@ impl Identity {
         Ok(host.store().make_content_parent(&parent)?)
     }
 
+    /// Lets root of the container's own users through to the content.
+    pub(crate) fn admit(&self, host: &Host, users: IdRange) -> Result<()> {
+        let parent = host.path(&self.content_parent());
+        Ok(host.store().admit(&parent, users)?)
+    }
+
+    /// The users that may have been let through: those of the config and those reserved.
+    pub(crate) fn admitted(&self, host: &Host) -> Result<Vec<IdRange>> {
+        let reserved = host.store().in_use()?.users.into_iter();
+        let ours = reserved.filter(|reserved| reserved.uuid == self.uuid);
+        let mut all: Vec<IdRange> = self
+            .users
+            .into_iter()
+            .chain(ours.map(|r| r.users))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        let parent = host.path(&self.content_parent());
+        let mut admitted = Vec::new();
+        for users in all {
+            if host.store().is_admitted(&parent, users)? {
+                admitted.push(users);
+            }
+        }
+        Ok(admitted)
+    }
+
+    fn dismiss(&self, host: &Host) -> Result<()> {
+        let parent = host.path(&self.content_parent());
+        for users in self.admitted(host)? {
+            host.store().dismiss(&parent, users)?;
+        }
+        Ok(())
+    }
+
     /// Whose the host unit's file is.
     pub(crate) fn unit_ownership(&self, host: &Host) -> Result<Ownership> {
         match &self.host_unit {
@@ -81,6 +120,7 @@ pub(crate) fn remove(host: &Host, identity: &Identity, part: Part) -> Result<()>
         Part::Enablement => disable(host, identity),
         Part::Unit => remove_unit(host, identity),
         Part::Content => identity.content_on(host)?.remove(),
+        Part::Access => identity.dismiss(host),
         Part::Manifest => ours(host.store().manifest_remove(name, uuid)),
         Part::Reservation => Ok(host.store().release(uuid).map(drop)?),
         Part::Runtime => Ok(host.store().clear_runtime(name)?),

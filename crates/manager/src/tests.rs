@@ -5,4 +5,5 @@ mod crash;
 mod create;
 mod delete;
 mod lifecycle;
+mod users;
 mod world;

@@ -86,6 +86,7 @@ pub(crate) fn find(host: &Host, name: &SandboxName) -> Result<Option<Found>> {
             uuid,
             content,
             host_unit,
+            users: None,
         },
         config: None,
     }))
@@ -107,7 +108,8 @@ fn uuid_stored(host: &Host, name: &SandboxName) -> Option<Uuid> {
     let in_use = store.in_use().ok()?;
     let labels = in_use.labels.iter().map(|r| (&r.name, r.uuid));
     let addresses = in_use.addresses.iter().map(|r| (&r.name, r.uuid));
-    let mut reserved = labels.chain(addresses);
+    let users = in_use.users.iter().map(|r| (&r.name, r.uuid));
+    let mut reserved = labels.chain(addresses).chain(users);
     reserved.find(|(of, _)| *of == name).map(|(_, uuid)| uuid)
 }
 

@@ -11,6 +11,7 @@
 //! A value of one of these types is valid by construction: its fields are private where a wrong
 //! value could be built, and deserializing goes through the same check as parsing.
 
+pub mod acl;
 pub mod cause;
 pub mod confinement;
 pub mod disposition;
@@ -29,6 +30,7 @@ pub mod state;
 pub mod unit_file;
 pub mod unit_name;
 
+pub use acl::Acl;
 pub use cause::Cause;
 pub use confinement::{Confinement, ConfinementChoice};
 pub use disposition::{CopyScope, Disposition, Generated, MaskKind};

@@ -103,6 +103,14 @@ fn init_args(config: &SandboxConfig) -> Vec<String> {
         args.push("--private-users".to_owned());
         args.push(users.to_string());
     }
+    // see the domain's XML: libvirt does not, in a user namespace
+    let host = HOST_INSIDE.parse::<AbsPath>().ok();
+    for path in config.shared.iter().chain(&host) {
+        if config.private_users.is_some() {
+            args.push("--read-only".to_owned());
+            args.push(path.as_path().to_string_lossy().into_owned());
+        }
+    }
     for path in &config.writable {
         args.push("--writable".to_owned());
         args.push(path.as_path().to_string_lossy().into_owned());

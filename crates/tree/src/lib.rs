@@ -14,6 +14,8 @@
 //! 3. [`copy()`] brings files from one tree to the same paths of another with all that belongs to
 //!    them; [`Root::remove_tree`] deletes; [`Root::walk`] hands out each node's handle, which is
 //!    how labels are set; [`Root::summary`] counts.
+//! 4. A tree of a container with users of its own ([`Root::owned_by`]) is told of owners in that
+//!    container's terms, and shifts what it writes to disk.
 //!
 //! The crate knows no policy: what is to be copied, left out or labelled is told to it.
 //!
@@ -25,6 +27,7 @@ mod error;
 mod handle;
 mod make;
 mod metadata;
+mod owners;
 mod remove;
 mod root;
 mod walk;

@@ -100,7 +100,7 @@ impl Root {
         let (link, metadata) = handle::open_node(&parent, &name)
             .map_err(|e| Error::io("look at", self.on_host(path), e))?;
         self.expect(path, &metadata, Kind::Link)?;
-        set_owner(&link, uid, gid)
+        self.own(&link, uid, gid)
             .map_err(|e| Error::io("change the owner of", self.on_host(path), e))
     }
 
@@ -199,10 +199,15 @@ impl Root {
         attributes: Attributes,
     ) -> Result<()> {
         // changing the owner clears the set-id bits, so the mode comes second
-        set_owner(&fd, attributes.uid, attributes.gid)
+        self.own(&fd, attributes.uid, attributes.gid)
             .map_err(|e| Error::io("change the owner of", self.on_host(path), e))?;
         rustix::fs::fchmod(&fd, Mode::from_raw_mode(attributes.mode & 0o7777))
             .map_err(|e| Error::io("change the mode of", self.on_host(path), e))
+    }
+
+    /// Gives a node of the tree its owner, said in the tree's terms.
+    pub(crate) fn own(&self, fd: impl AsFd, uid: u32, gid: u32) -> rustix::io::Result<()> {
+        set_owner(fd, self.owners.on_disk(uid), self.owners.on_disk(gid))
     }
 
     pub(crate) fn not_made(&self, action: &'static str, path: &Path, error: Errno) -> Error {
@@ -319,7 +324,7 @@ fn components_reversed(path: &Path) -> Vec<Step> {
 }
 
 /// Changes the owner of the very node that a handle names, `O_PATH` ones and links included.
-pub(crate) fn set_owner(fd: impl AsFd, uid: u32, gid: u32) -> rustix::io::Result<()> {
+fn set_owner(fd: impl AsFd, uid: u32, gid: u32) -> rustix::io::Result<()> {
     // chown(2) takes this for "leave as it is"
     if uid == u32::MAX || gid == u32::MAX {
         return Err(Errno::INVAL);

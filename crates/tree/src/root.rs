@@ -10,11 +10,12 @@ use std::str::FromStr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
-use vss_model::{AbsPath, Uuid};
+use vss_model::{AbsPath, IdRange, Uuid};
 
 use crate::error::{Error, Result};
 use crate::handle;
 use crate::metadata::{Kind, Metadata};
+use crate::owners::Owners;
 
 /// The extended attribute of a tree's top directory that says whose tree it is. Names in
 /// `trusted.` are out of reach for whoever lacks CAP_SYS_ADMIN outside of user namespaces.
@@ -27,6 +28,7 @@ pub struct Root {
     fd: OwnedFd,
     /// Where it was opened, for messages only.
     place: PathBuf,
+    pub(crate) owners: Owners,
 }
 
 impl AsFd for Root {
@@ -44,8 +46,20 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self> {
         let fd = rustix::fs::openat(CWD, path, handle::DIRECTORY, Mode::empty())
             .map_err(|e| Error::io("open the directory", path.to_owned(), e))?;
-        let place = path.to_owned();
-        Ok(Self { fd, place })
+        Ok(Self {
+            fd,
+            place: path.to_owned(),
+            owners: Owners::default(),
+        })
+    }
+
+    /// The same as the tree of a container with these users of its own: every owner and group that
+    /// is given to it from now on is one of the container's, and is shifted when it is written.
+    /// What is read of it is as the host has it.
+    #[must_use]
+    pub fn owned_by(mut self, users: IdRange) -> Self {
+        self.owners = Owners::of(users);
+        self
     }
 
     /// A directory inside, as a tree of its own; the last component must not be a link.
@@ -56,8 +70,11 @@ impl Root {
         let fd = self
             .open_at(path, handle::DIRECTORY)
             .map_err(|e| Error::io("open the directory", self.on_host(path), e))?;
-        let place = self.on_host(path);
-        Ok(Self { fd, place })
+        Ok(Self {
+            fd,
+            place: self.on_host(path),
+            owners: self.owners,
+        })
     }
 
     /// The path of something inside as the host sees it, for messages: links are not resolved.
@@ -223,6 +240,25 @@ impl Root {
             }),
             Err(e) => Err(Error::io("read the mark of", self.place.clone(), e)),
         }
+    }
+
+    /// Which file system the tree is on: `st_dev` of stat(2).
+    ///
+    /// # Errors
+    /// Where the directory can't be examined.
+    pub fn device(&self) -> Result<u64> {
+        match rustix::fs::fstat(&self.fd) {
+            Ok(stat) => Ok(stat.st_dev),
+            Err(e) => Err(Error::io("examine", self.place.clone(), e)),
+        }
+    }
+
+    /// Has the names in the top directory last.
+    ///
+    /// # Errors
+    /// Where the disk can't take them.
+    pub fn sync_names(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).map_err(|e| Error::io("sync", self.place.clone(), e))
     }
 
     /// Writes to disk all that the tree's file system still holds in memory (syncfs(2)).

@@ -23,6 +23,7 @@ fn part(part: Part) -> &'static str {
         Part::Enablement => "link that enables it",
         Part::Unit => "unit file",
         Part::Content => "sandbox container dir",
+        Part::Access => "way to the content of",
         Part::Manifest => "manifest",
         Part::Reservation => "reservation of",
         Part::Runtime => "runtime state",

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -39,6 +40,8 @@ pub(crate) fn container(options: &[&str]) -> Option<Fixture> {
         return None;
     }
     let directory = TempDir::new().unwrap();
+    // users of a container's own go through as anybody does
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut outer = Command::new(program())
         .arg("container")
         .arg(directory.path())

@@ -12,10 +12,20 @@ const MAX_FILE: u64 = 16 << 20;
 /// What sandboxes have, what is handed out to users of the host, and the users themselves.
 pub(super) fn held(host: &Host) -> Result<Vec<HeldRange>> {
     let mut held = Vec::new();
+    for reserved in host.store().in_use()?.users {
+        held.push(of_range(
+            reserved.users,
+            format!("sandbox {}", reserved.name),
+        ));
+    }
     let names = host.store().names()?;
     for config in host.store().load_all(&names).into_iter().flatten() {
+        // a reservation may be lost
         if let Some(users) = config.private_users {
-            held.push(of_range(users, format!("sandbox {}", config.name)));
+            let held_once = of_range(users, format!("sandbox {}", config.name));
+            if !held.contains(&held_once) {
+                held.push(held_once);
+            }
         }
     }
     for file in ["/etc/subuid", "/etc/subgid"] {

@@ -2,13 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::world::{Interference, Watch, World, name, request};
+use super::world::{Interference, Watch, World, name, private, request};
 use crate::control::Notice;
 use crate::create::CreateOptions;
 use crate::delete::{DeleteOptions, delete};
 use crate::recover::recover;
 use crate::{inventory, journal, removal};
 use vss_model::SandboxState;
+use vss_plan::CreateRequest;
 
 /// Runs something that is torn off in the middle; whether it was.
 fn torn_off(run: impl FnOnce()) -> bool {
@@ -19,19 +20,32 @@ fn torn_off(run: impl FnOnce()) -> bool {
     outcome.is_err()
 }
 
+type Maker = fn(&World, &str) -> crate::Result<crate::outcome::CreateOutcome>;
+
+/// With the host's users, and with users of its own.
+const MAKERS: [Maker; 2] = [World::create, World::create_private];
+
+/// More steps than a create has.
+const STEPS: usize = 10;
+
+/// Every step of a create, with the host's users and with users of its own.
+fn steps() -> impl Iterator<Item = (usize, CreateRequest)> {
+    (0..=STEPS).flat_map(|step| [request("web1"), private("web1")].map(|request| (step, request)))
+}
+
 #[test]
 fn a50_a_create_that_was_torn_off_is_undone_by_the_next_command() {
     let options = CreateOptions { enable: true };
-    for step in 0.. {
+    for (step, request) in steps() {
         let world = World::new();
         let before = world.snapshot();
         let watch = Watch::at(step, Interference::Crash);
         let torn = torn_off(|| {
-            let _ = world.create_with(&request("web1"), options, &watch);
+            let _ = world.create_with(&request, options, &watch);
         });
         if !torn {
-            assert!(step >= 6, "{step}");
-            break;
+            assert!(step >= 8, "{step}");
+            continue;
         }
         let list = inventory::list(&world.host()).unwrap();
         assert!(
@@ -53,11 +67,11 @@ fn a50_a_create_that_was_torn_off_is_undone_by_the_next_command() {
 
 #[test]
 fn a50_the_same_create_again_finishes() {
-    for step in 0..6 {
+    for (step, request) in steps().filter(|(step, _)| *step < 6) {
         let world = World::new();
         let watch = Watch::at(step, Interference::Crash);
         assert!(torn_off(|| {
-            let _ = world.create_with(&request("web1"), CreateOptions::default(), &watch);
+            let _ = world.create_with(&request, CreateOptions::default(), &watch);
         }));
         world.create("web1").unwrap();
         let list = inventory::list(&world.host()).unwrap();
@@ -68,16 +82,17 @@ fn a50_the_same_create_again_finishes() {
 
 #[test]
 fn a50_a_delete_that_was_cut_short_is_finished() {
-    for done in 0..=removal::ORDER.len() {
+    for (done, make) in (0..=removal::ORDER.len()).flat_map(|done| MAKERS.map(|make| (done, make)))
+    {
         let world = World::new();
         let before = world.snapshot();
-        world.create("web1").unwrap();
+        make(&world, "web1").unwrap();
         {
             // a delete that is killed after so many parts
             let host = world.host();
             let config = host.store().load(&name("web1")).unwrap();
             let identity = removal::Identity::of(&config);
-            let mut journal = journal::begin(&host, journal::Verb::Delete, &identity).unwrap();
+            let mut journal = journal::begin(&host, journal::Verb::Delete, &identity, &[]).unwrap();
             for part in removal::ORDER.into_iter().take(done) {
                 journal.record(&journal::Step::Begin { part }).unwrap();
                 removal::remove(&host, &identity, part).unwrap();
@@ -101,9 +116,16 @@ fn a50_a_delete_that_was_cut_short_is_finished() {
 
 #[test]
 fn a50_removing_every_part_twice_is_the_same() {
-    let world = World::new();
-    let before = world.snapshot();
-    world.create("web1").unwrap();
+    for make in MAKERS {
+        let world = World::new();
+        let before = world.snapshot();
+        make(&world, "web1").unwrap();
+        removed_twice(&world);
+        assert_eq!(world.snapshot(), before);
+    }
+}
+
+fn removed_twice(world: &World) {
     let host = world.host();
     let identity = removal::Identity::of(&host.store().load(&name("web1")).unwrap());
     for part in removal::ORDER {
@@ -113,5 +135,4 @@ fn a50_removing_every_part_twice_is_the_same() {
     removal::settle(&host, &identity).unwrap();
     let lock = host.store().lock(&name("web1"), |_| {}).unwrap();
     host.store().tidy(lock).unwrap();
-    assert_eq!(world.snapshot(), before);
 }

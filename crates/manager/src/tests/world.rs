@@ -63,6 +63,12 @@ impl World {
         ] {
             fs::create_dir_all(self.path(directory)).unwrap();
         }
+        self.write(
+            "proc/self/mountinfo",
+            "1 2 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        );
+        self.write("proc/self/ns/user", "");
+        self.write("proc/sys/user/max_user_namespaces", "1000\n");
         self.write("usr/sbin/demod", "#!/bin/sh\n");
         self.write("usr/lib/systemd/system/demo.service", UNIT);
         self.write("etc/demo/demo.conf", "data /var/lib/demo\n");
@@ -142,6 +148,11 @@ impl World {
         self.create_with(&request(name), CreateOptions::default(), &watch)
     }
 
+    pub(super) fn create_private(&self, name: &str) -> Result<CreateOutcome> {
+        let watch = Watch::default();
+        self.create_with(&private(name), CreateOptions::default(), &watch)
+    }
+
     pub(super) fn create_with(
         &self,
         request: &CreateRequest,
@@ -196,6 +207,14 @@ pub(super) fn request(name: &str) -> CreateRequest {
         private_users: None,
         network: NetworkChoice::Default,
         ..CreateRequest::new(self::name(name), vec!["demo.service".parse().unwrap()])
+    }
+}
+
+/// The same in a user namespace.
+pub(super) fn private(name: &str) -> CreateRequest {
+    CreateRequest {
+        confinement: ConfinementChoice::Exactly(Confinement::Userns),
+        ..request(name)
     }
 }
 

@@ -203,8 +203,8 @@ const SELINUX: [Capability; 1] = [Capability::SysAdmin];
 /// Capabilities of a user namespace count for what the namespace owns, and are none to the rest
 /// of the kernel. So what is checked in the namespace can stay, as in a machine of its own:
 ///
-/// - `SYS_ADMIN`: mounts, namespaces, the host name. No file of the host becomes writable by it:
-///   the mount flags that came from the host are locked.
+/// - `SYS_ADMIN`: mounts, namespaces, the host name. Root inside may undo a read-only mount with
+///   it, and writes nothing of the host's all the same: its owners are nobody inside.
 /// - `DAC_READ_SEARCH`, `SYS_PTRACE`: count for files and processes of the namespace's own users. A
 ///   helper of the host that is entering is not to be looked into: it began outside.
 /// - `SYS_RESOURCE`: of the namespace's own mounts and processes. Limits, reserved blocks and the

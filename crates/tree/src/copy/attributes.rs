@@ -11,8 +11,8 @@ use super::SkipReason;
 use super::worker::Worker;
 use crate::error::Result;
 use crate::handle;
-use crate::make::set_owner;
 use crate::metadata::Metadata;
+use crate::owners::Shifted;
 use crate::root::MARK;
 
 /// Attributes that are not copied: the label is the target's own, the mark says whose the tree is,
@@ -34,8 +34,7 @@ pub(super) fn apply(
     path: &AbsPath,
 ) -> Result<()> {
     let to = worker.copying.target;
-    set_owner(target, metadata.uid, metadata.gid)
-        .map_err(|e| to.at("change the owner of", path, e))?;
+    own(worker, metadata, target, path)?;
     rustix::fs::fchmod(target, Mode::from_raw_mode(metadata.permissions()))
         .map_err(|e| to.at("change the mode of", path, e))?;
     copy_xattrs(
@@ -57,11 +56,26 @@ pub(super) fn apply_to_link(
     path: &AbsPath,
 ) -> Result<()> {
     let to = worker.copying.target;
-    set_owner(target, metadata.uid, metadata.gid)
-        .map_err(|e| to.at("change the owner of", path, e))?;
+    own(worker, metadata, target, path)?;
     copy_xattrs(worker, &InProc(source), &InProc(target), path)?;
     rustix::fs::utimensat(target, c"", &times(metadata), AtFlags::EMPTY_PATH)
         .map_err(|e| to.at("change the times of", path, e))
+}
+
+fn own(
+    worker: &mut Worker<'_>,
+    metadata: &Metadata,
+    target: impl AsFd,
+    path: &AbsPath,
+) -> Result<()> {
+    let to = worker.copying.target;
+    for id in [metadata.uid, metadata.gid] {
+        if !to.owners.has(id) {
+            worker.skip(path.clone(), SkipReason::Owner(id));
+        }
+    }
+    to.own(target, metadata.uid, metadata.gid)
+        .map_err(|e| to.at("change the owner of", path, e))
 }
 
 fn times(metadata: &Metadata) -> Timestamps {
@@ -139,7 +153,22 @@ fn copy_xattrs(
             Err(Errno::NODATA | Errno::OPNOTSUPP) => continue,
             Err(e) => return Err(from.at("read an attribute of", path, e)),
         };
-        match target.set(name, &worker.buffer[..length]) {
+        let lost = || SkipReason::Users(name.to_string_lossy().into_owned());
+        let shifted = to.owners.attribute(name, &worker.buffer[..length]);
+        let value = match &shifted {
+            Shifted::Same => &worker.buffer[..length],
+            Shifted::To(bytes, entries) => {
+                if *entries > 0 {
+                    worker.skip(path.clone(), lost());
+                }
+                bytes
+            }
+            Shifted::Lost => {
+                worker.skip(path.clone(), lost());
+                continue;
+            }
+        };
+        match target.set(name, value) {
             Ok(()) => {}
             Err(Errno::OPNOTSUPP) => {
                 let name = name.to_string_lossy().into_owned();

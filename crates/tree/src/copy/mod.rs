@@ -96,6 +96,11 @@ pub enum SkipReason {
     Target,
     /// It was copied, but the target's file system cannot keep this extended attribute.
     Attribute(String),
+    /// It was copied, but its owner or group is none that the container has: `nobody` has it.
+    Owner(u32),
+    /// It was copied, but this extended attribute, or a part of it, is of users that the container
+    /// doesn't have.
+    Users(String),
 }
 
 impl fmt::Display for SkipReason {
@@ -109,6 +114,15 @@ impl fmt::Display for SkipReason {
             Self::Attribute(name) => write!(
                 f,
                 "has the attribute {}, which the target's file system cannot keep",
+                vss_model::Sanitized::text(name)
+            ),
+            Self::Owner(id) => write!(
+                f,
+                "is of {id}, whom the container does not have: nobody has it there"
+            ),
+            Self::Users(name) => write!(
+                f,
+                "has the attribute {}, of which users are left out that the container does not have",
                 vss_model::Sanitized::text(name)
             ),
         }

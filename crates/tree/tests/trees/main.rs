@@ -11,6 +11,7 @@ mod attack;
 mod copying;
 mod faults;
 mod making;
+mod owners;
 mod removing;
 mod support;
 mod walking;

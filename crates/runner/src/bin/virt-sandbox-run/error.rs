@@ -33,6 +33,12 @@ pub(crate) enum Error {
     GaveUp { name: SandboxName, said: String },
     #[error("{name} is not started: its config says selinux, and {reason}")]
     NotConfined { name: SandboxName, reason: String },
+    #[error("{} belongs to user {found}, and its config has {wanted} for root inside", .path.display())]
+    Owner {
+        path: PathBuf,
+        found: u32,
+        wanted: u32,
+    },
     #[error("{} is a link, and nothing is mounted through one", .0.display())]
     Link(PathBuf),
     #[error(transparent)]
@@ -72,6 +78,10 @@ impl Error {
             Self::NotConfined { name, .. } => Some(format!(
                 "`setenforce 1` and `make install-policy`, or create {name} anew with another --confinement"
             )),
+            Self::Owner { .. } => Some(
+                "put back what the config had for private-users, or create the container anew"
+                    .to_owned(),
+            ),
             Self::Link(path) => Some(format!(
                 "look at {}, and put back what belongs there",
                 path.display()

@@ -14,11 +14,14 @@ use vss_runner::notify::Inbox;
 use vss_runner::sys;
 
 use crate::attend::{self, Parts};
+use crate::cgroups;
 use crate::confine;
 use crate::ended::give_up;
 use crate::error::{Error, at, io};
 use crate::ground;
+use crate::moves::QuickMoves;
 use crate::sandbox::Sandbox;
+use crate::users;
 
 const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
 
@@ -30,9 +33,11 @@ pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
         .ok_or_else(|| Error::RunAlready(sandbox.name().clone()))?;
     sandbox.store.clear_failure(sandbox.name())?;
     let parts = parts(sandbox).map_err(|error| give_up(sandbox, error))?;
+    let locks = sandbox.store.places().run.join(".locks");
+    let moves = QuickMoves::begin(cgroups::own_procs(), &locks.join("moves"));
     let (domain, adopted) =
         begin(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
-    attend::run(sandbox, lock, parts, domain, adopted)
+    attend::run(sandbox, lock, parts, domain, adopted, Some(moves))
 }
 
 /// Starts the domain anew after a reboot that libvirt took for an end.
@@ -56,6 +61,8 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
         return Ok((running, true));
     }
     confine::check(&sandbox.config, is_selinux_on())?;
+    users::check(&sandbox.config)?;
+    sandbox.admit()?;
     sandbox.remove_cgroups();
     sandbox.forget_report();
     if let Some(network) = &sandbox.config.network {
@@ -133,7 +140,9 @@ fn make_inbox(sandbox: &Sandbox) -> Result<Inbox, Error> {
         label(&directory, &context).map_err(at("label", &directory))?;
     }
     let path = directory.join("notify");
-    Inbox::bind(&path).map_err(at("listen at", path))
+    let inbox = Inbox::bind(&path).map_err(at("listen at", &path))?;
+    sandbox.lend(&directory, &path)?;
+    Ok(inbox)
 }
 
 /// Gives a directory a context, which what is made in it inherits. No link is followed.

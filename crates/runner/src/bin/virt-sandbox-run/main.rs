@@ -21,9 +21,11 @@ mod error;
 mod ground;
 mod inside;
 mod launch;
+mod moves;
 mod places;
 mod sandbox;
 mod stop;
+mod users;
 
 use std::process::ExitCode;
 
