@@ -136,7 +136,7 @@ become_fedora() {
 install_probe() {
     local name
     mkdir -p vm/probe/var/lib/probe
-    dpkg-deb --root-owner-group --build vm/probe /var/tmp/probe.deb >/dev/null
+    dpkg-deb -Znone --root-owner-group --build vm/probe /var/tmp/probe.deb >/dev/null
     dpkg --install /var/tmp/probe.deb >/dev/null
     systemctl daemon-reload
     for name in "$@"; do

@@ -28,10 +28,9 @@ machine_hardware() {
         -cpu max,la57=off -smp 2 -m 3072 -device virtio-rng-pci -device virtio-serial-pci
 }
 
-# The kernel's parameters for a kind of host. What guards against a processor's own faults is dear
-# where the processor is emulated, and has none of them.
+# The kernel's parameters for a kind of host.
 kernel_line() {
-    local line='root=/dev/vda rw console=ttyS0 loglevel=6 panic=-1 net.ifnames=0 mitigations=off'
+    local line='root=/dev/vda rw console=ttyS0 loglevel=6 panic=-1 net.ifnames=0'
     case $1 in
         permissive) printf '%s security=selinux selinux=1 enforcing=0\n' "$line" ;;
         enforcing) printf '%s security=selinux selinux=1 enforcing=1\n' "$line" ;;
