@@ -32,7 +32,7 @@ setup:
 build:
 	@case $(PREFIX) in /usr | /usr/*) ;; \
 	*) echo 'PREFIX has to be /usr or below it: containers see nothing else of the host' >&2; exit 2 ;; esac
-	$(CARGO) build --locked --release --workspace --exclude vss-lab --exclude vss-bench
+	$(CARGO) build --locked --release --workspace $(addprefix --exclude ,vss-lab vss-bench vss-breakout)
 	@echo $(PREFIX) >$(release)/prefix
 
 demo:

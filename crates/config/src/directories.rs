@@ -22,10 +22,20 @@ const NARROWED: &str = "trusted.virt-sandbox.mode";
 
 /// Makes a directory and those above it that are missing: this one with `mode`, those with 0755.
 pub(crate) fn make(directory: &Path, mode: u32) -> Result<()> {
+    if make_unsynced(directory, mode)? {
+        sync_directory_of(directory)?;
+    }
+    Ok(())
+}
+
+/// The same, where the caller has the directory's name last; whether it is new.
+pub(crate) fn make_unsynced(directory: &Path, mode: u32) -> Result<bool> {
     match rustix::fs::lstat(directory) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => return Ok(()),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+            return Ok(false);
+        }
         // a link that the administrator made to another disk
-        Ok(_) if directory.is_dir() => return Ok(()),
+        Ok(_) if directory.is_dir() => return Ok(false),
         Ok(_) => return Err(Errno::NOTDIR).context("use as a directory", directory),
         Err(Errno::NOENT) => {}
         Err(error) => return Err(error).context("examine", directory),
@@ -42,7 +52,7 @@ pub(crate) fn make(directory: &Path, mode: u32) -> Result<()> {
     finish(&temporary, directory, mode)
 }
 
-fn finish(temporary: &Path, directory: &Path, mode: u32) -> Result<()> {
+fn finish(temporary: &Path, directory: &Path, mode: u32) -> Result<bool> {
     // the umask may have narrowed the mode; ENOENT: another process, doing the same, was first
     let prepared = rustix::fs::chmod(temporary, Mode::from_raw_mode(mode)).and_then(|()| {
         match rustix::fs::setxattr(temporary, MADE, b"1", XattrFlags::empty()) {
@@ -55,10 +65,10 @@ fn finish(temporary: &Path, directory: &Path, mode: u32) -> Result<()> {
         rustix::fs::renameat_with(CWD, temporary, CWD, directory, RenameFlags::NOREPLACE)
     });
     match renamed {
-        Ok(()) => sync_directory_of(directory),
-        Err(Errno::EXIST) => remove_empty(temporary).map(|_| ()),
-        Err(Errno::NOENT) if directory.is_dir() => Ok(()),
-        Err(Errno::NOENT) => make(directory, mode),
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => remove_empty(temporary).map(|_| false),
+        Err(Errno::NOENT) if directory.is_dir() => Ok(false),
+        Err(Errno::NOENT) => make_unsynced(directory, mode),
         Err(error) => Err(error).context("make the directory", directory),
     }
 }

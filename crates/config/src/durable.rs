@@ -32,15 +32,13 @@ pub(crate) enum Placed {
 /// Puts a file with these bytes, mode 0600, at `path`, so that whoever looks finds the old state
 /// or the whole new one, after a loss of power too.
 pub(crate) fn place(path: &Path, bytes: &[u8], existing: Existing) -> Result<Placed> {
-    let temporary = temporary_name(path);
-    let placed = write_synced(&temporary, bytes).and_then(|()| rename(&temporary, path, existing));
-    if !matches!(placed, Ok(Placed::Done)) {
-        // the first error is the one to tell
-        let _ = rustix::fs::unlink(&temporary);
-        return placed;
+    let mut staged = Staged::write(path, bytes)?;
+    staged.sync()?;
+    let placed = staged.put(existing)?;
+    if placed == Placed::Done {
+        sync_directory_of(path)?;
     }
-    sync_directory_of(path)?;
-    Ok(Placed::Done)
+    Ok(placed)
 }
 
 /// A name that no reader takes for a stored file: it begins with a dot. It is the same for every
@@ -53,38 +51,90 @@ pub(crate) fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    match rustix::fs::unlink(path) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error).context("remove", path),
-    }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).context("create", path)?;
-    let mut file = File::from(file);
-    file.write_all(bytes).context("write", path)?;
-    file.sync_all().context("sync", path)
+/// A file that has its bytes and not yet its name. Without ever getting it, it goes with this
+/// value.
+///
+/// Of several files of one change, each has to be synced before any gets its name; one wait for
+/// the disk is enough for all then.
+#[derive(Debug)]
+#[must_use]
+pub struct Staged {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    is_put: bool,
 }
 
-fn rename(from: &Path, to: &Path, existing: Existing) -> Result<Placed> {
-    let flags = match existing {
-        Existing::Refuse => RenameFlags::NOREPLACE,
-        Existing::Replace => RenameFlags::empty(),
-    };
-    match rustix::fs::renameat_with(CWD, from, CWD, to, flags) {
-        Ok(()) => Ok(Placed::Done),
-        Err(Errno::EXIST) => Ok(Placed::Taken),
-        Err(error) => Err(error).context("put in place", to),
+impl Staged {
+    /// Writes it, mode 0600, under its temporary name.
+    pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let temporary = temporary_name(path);
+        match rustix::fs::unlink(&temporary) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error).context("remove", &temporary),
+        }
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR)
+            .context("create", &temporary)?;
+        let mut staged = Self {
+            file: File::from(file),
+            temporary,
+            path: path.to_owned(),
+            is_put: false,
+        };
+        let written = staged.file.write_all(bytes);
+        written.context("write", &staged.temporary)?;
+        Ok(staged)
+    }
+
+    /// Has its bytes last.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync_all().context("sync", &self.temporary)
+    }
+
+    /// Has its bytes last, where it isn't on the file system that was synced as a whole.
+    ///
+    /// # Errors
+    /// Where the disk can't take them.
+    pub fn sync_unless_on(&self, device: u64) -> Result<()> {
+        let stat = rustix::fs::fstat(&self.file).context("examine", &self.temporary)?;
+        if stat.st_dev == device {
+            return Ok(());
+        }
+        self.sync()
+    }
+
+    /// Gives it its name. The directory is not synced.
+    pub(crate) fn put(&mut self, existing: Existing) -> Result<Placed> {
+        let flags = match existing {
+            Existing::Refuse => RenameFlags::NOREPLACE,
+            Existing::Replace => RenameFlags::empty(),
+        };
+        match rustix::fs::renameat_with(CWD, &self.temporary, CWD, &self.path, flags) {
+            Ok(()) => {
+                self.is_put = true;
+                Ok(Placed::Done)
+            }
+            Err(Errno::EXIST) => Ok(Placed::Taken),
+            Err(error) => Err(error).context("put in place", &self.path),
+        }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.is_put {
+            // whoever drops it has a first error to tell
+            let _ = rustix::fs::unlink(&self.temporary);
+        }
     }
 }
 
 /// Removes a file and what a cut-short attempt to write it left, and makes that last; whether the
 /// file was there.
 pub(crate) fn remove(path: &Path) -> Result<bool> {
-    let temporary = temporary_name(path);
-    match rustix::fs::unlink(&temporary) {
-        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-        Err(error) => return Err(error).context("remove", &temporary),
-    }
+    remove_temporary(path)?;
     match rustix::fs::unlink(path) {
         Ok(()) => sync_directory_of(path).map(|()| true),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
@@ -92,9 +142,22 @@ pub(crate) fn remove(path: &Path) -> Result<bool> {
     }
 }
 
+/// Removes what a cut-short attempt to write a file left.
+pub(crate) fn remove_temporary(path: &Path) -> Result<()> {
+    let temporary = temporary_name(path);
+    match rustix::fs::unlink(&temporary) {
+        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+        Err(error) => Err(error).context("remove", &temporary),
+    }
+}
+
 /// Makes renames and removals in the directory of `path` last.
 pub(crate) fn sync_directory_of(path: &Path) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
+    sync_directory(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Makes renames and removals in a directory last.
+pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
     File::open(directory)
         .and_then(|d| d.sync_all())
         .context("sync the directory", directory)

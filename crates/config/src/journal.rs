@@ -1,7 +1,7 @@
 //! The journal of a change: what is about to be done is written down and synced before it is done.
 //!
 //! A journal is a file of JSON lines. The first says which change of which sandbox it is, and
-//! appears together with the file; each other line is a step in the words of whoever makes the
+//! appears together with the file and the steps that are known by then; each other line is a step in the words of whoever makes the
 //! change. The last line may be torn by a crash: then its step was not begun, and it is left out.
 
 use std::fs::File;
@@ -69,22 +69,26 @@ struct Read {
 }
 
 impl Store {
-    /// Begins a change.
+    /// Begins a change. Steps that are known by now may be recorded at once: then an undo takes all
+    /// of them for done, and one wait for the disk does for all.
     ///
     /// # Errors
     /// [`Error::Unfinished`] where one was cut short: see [`Store::journal`].
-    pub fn begin(&self, beginning: Beginning) -> Result<Journal> {
+    pub fn begin<T: Serialize>(&self, beginning: Beginning, steps: &[T]) -> Result<Journal> {
         let path = self.places().journal(&beginning.name);
         directories::make(&self.places().journals(), PRIVATE)?;
         let name = beginning.name.clone();
-        let first = line(
+        let mut records = line(
             &path,
             &First {
                 version: VERSION,
                 beginning,
             },
         )?;
-        if durable::place(&path, &first, Existing::Refuse)? == Placed::Taken {
+        for step in steps {
+            records.extend(line(&path, step)?);
+        }
+        if durable::place(&path, &records, Existing::Refuse)? == Placed::Taken {
             return Err(Error::Unfinished { name, path });
         }
         self.journal(&name)?.ok_or_else(|| Error::Damaged {
@@ -149,7 +153,8 @@ impl Journal {
         &self.read.beginning
     }
 
-    /// The steps that were recorded, in order: each but the last was done, the last may have been.
+    /// The steps that were recorded, in order: of those that were recorded one by one, each but the
+    /// last was done, the last may have been; of those that the change began with, any may have been.
     ///
     /// # Errors
     /// Where a record isn't a step of this type.

@@ -133,8 +133,9 @@ impl Store {
         )
     }
 
-    /// Ends the change of a sandbox that is gone: the lock's file goes, and directories of the
-    /// store that are empty now and were made by this program, unless another change is under way.
+    /// Ends the change of a sandbox: the lock's file goes, and where no sandbox is left and no other
+    /// change is under way, directories of the store that are empty now and were made by this
+    /// program.
     ///
     /// # Errors
     /// Where a directory can't be examined or removed.
@@ -146,6 +147,9 @@ impl Store {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Ok(()),
             Err(error) => return Err(error).context("lock", &self.places().locks()),
+        }
+        if !self.names()?.is_empty() {
+            return Ok(());
         }
         let places = self.places();
         for directory in [

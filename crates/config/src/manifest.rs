@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vss_model::{Manifest, SandboxName};
 
-use crate::durable::{self, Existing};
+use crate::durable::{self, Existing, Staged};
 use crate::error::Error;
 use crate::store::{PRIVATE, Store};
 use crate::{Result, directories};
@@ -64,9 +64,22 @@ impl Store {
     /// # Errors
     /// Where it can't be written, or one of another UUID stands there.
     pub fn manifest_save(&self, manifest: &Manifest) -> Result<()> {
+        let staged = self.manifest_stage(manifest)?;
+        staged.sync()?;
+        self.manifest_put(staged)?;
+        durable::sync_directory_of(&self.places().memory(&manifest.name))?;
+        durable::sync_directory(&self.places().memory(&manifest.name))
+    }
+
+    /// Writes a manifest that gets its name by [`manifest_put`](Self::manifest_put), once it is
+    /// synced.
+    ///
+    /// # Errors
+    /// As [`manifest_save`](Self::manifest_save).
+    pub fn manifest_stage(&self, manifest: &Manifest) -> Result<Staged> {
         let path = self.places().manifest(&manifest.name);
         self.check_manifest(&manifest.name, manifest.uuid)?;
-        directories::make(&self.places().memory(&manifest.name), PRIVATE)?;
+        directories::make_unsynced(&self.places().memory(&manifest.name), PRIVATE)?;
         let bytes = serde_json::to_vec(&Written {
             version: VERSION,
             manifest,
@@ -76,7 +89,15 @@ impl Store {
             path: path.clone(),
             source: error.into(),
         })?;
-        durable::place(&path, &bytes, Existing::Replace).map(|_| ())
+        Staged::write(&path, &bytes)
+    }
+
+    /// Gives a manifest its name. It lasts with [`sync_names`](Self::sync_names).
+    ///
+    /// # Errors
+    /// Where it can't be renamed.
+    pub fn manifest_put(&self, mut staged: Staged) -> Result<()> {
+        staged.put(Existing::Replace).map(|_| ())
     }
 
     /// Removes the manifest of a sandbox and its directory; whether there was one. A manifest that

@@ -3,17 +3,25 @@
 //! A reservation is a file; that it exists is the reservation, so it survives a crash. Comparing
 //! with all others and making it happen under one short lock. A reservation whose UUID has neither
 //! journal nor config was left behind by a crash; [`Store::collect`] takes it away.
+//!
+//! A reservation lasts from [`Store::sync_reservations`], which comes before the config: until then
+//! it is of a change that a loss of power would undo. Such a loss may leave an empty file, which
+//! reserves nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vss_model::{CategorySet, IdRange, Level, MacAddress, NetworkConfig, SandboxName};
+use vss_model::{
+    CategorySet, IdRange, Level, MacAddress, NetworkConfig, SandboxConfig, SandboxName,
+};
 
-use crate::durable::{self, Existing, Placed};
+use crate::durable::{self, Existing, Placed, Staged};
 use crate::error::{Context, Error};
 use crate::store::{PRIVATE, Store};
 use crate::{Result, directories};
@@ -179,7 +187,7 @@ impl Store {
         if !self.place_reservation(&mac, uuid, &reservation)? {
             return Ok(false);
         }
-        let address = directory.join(format!("{}@{}", network.network, network.address));
+        let address = directory.join(address_name(network));
         let placed = self.place_reservation(&address, uuid, &reservation);
         if !matches!(placed, Ok(true)) {
             durable::remove(&mac)?;
@@ -224,10 +232,30 @@ impl Store {
         let bytes = serde_json::to_vec(what)
             .map_err(std::io::Error::from)
             .context("write", path)?;
-        if durable::place(path, &bytes, Existing::Refuse)? == Placed::Done {
+        let mut staged = Staged::write(path, &bytes)?;
+        if staged.put(Existing::Refuse)? == Placed::Done {
             return Ok(true);
         }
-        Ok(read::<Owner>(path)?.is_some_and(|owner| owner.uuid == uuid))
+        match read::<Owner>(path)? {
+            Some(owner) => Ok(owner.uuid == uuid),
+            None => Ok(staged.put(Existing::Replace)? == Placed::Done),
+        }
+    }
+
+    /// Has all reservations last, where they aren't on the file system that was synced as a whole.
+    ///
+    /// # Errors
+    /// Where the disk can't take them.
+    pub fn sync_reservations(&self, device: u64) -> Result<()> {
+        let directory = self.places().labels();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open =
+            rustix::fs::open(&directory, flags, Mode::empty()).context("open", &directory)?;
+        let stat = rustix::fs::fstat(&open).context("examine", &directory)?;
+        if stat.st_dev == device {
+            return Ok(());
+        }
+        rustix::fs::syncfs(&open).context("sync", &directory)
     }
 
     /// Gives back all that a UUID reserved; whether there was any.
@@ -250,8 +278,24 @@ impl Store {
     /// # Errors
     /// Where one can't be read.
     pub fn in_use(&self) -> Result<InUse> {
+        let users = self.users_reserved()?;
+        Ok(InUse {
+            users,
+            ..self.in_use_beside(&[])?
+        })
+    }
+
+    /// The reservations of labels and addresses that these configs don't tell of. To be asked for after the configs were
+    /// read: a reservation is there before its config.
+    ///
+    /// # Errors
+    /// Where one can't be read.
+    pub fn in_use_beside(&self, configs: &[SandboxConfig]) -> Result<InUse> {
+        let known: HashSet<OsString> = configs.iter().flat_map(names_of).collect();
+        let is_new = |path: &PathBuf| path.file_name().is_none_or(|name| !known.contains(name));
         let mut all = InUse::default();
-        for path in self.reservation_files(&self.places().labels())? {
+        let labels = self.reservation_files(&self.places().labels())?;
+        for path in labels.into_iter().filter(is_new) {
             if let Some(file) = read::<LabelFile>(&path)? {
                 all.labels.push(LabelReservation {
                     categories: file.level.clearance().clone(),
@@ -260,16 +304,15 @@ impl Store {
                 });
             }
         }
-        for path in self.reservation_files(&self.places().addresses())? {
-            // each is there twice, under its address and under its hardware address
-            let by_address = path
-                .file_name()
-                .is_some_and(|n| n.as_encoded_bytes().contains(&b'@'));
-            if let Some(file) = read::<AddressReservation>(&path)?.filter(|_| by_address) {
-                all.addresses.push(file);
-            }
+        // each is there twice, under its address and under its hardware address
+        let by_address = |path: &PathBuf| {
+            let name = path.file_name();
+            name.is_some_and(|name| name.as_encoded_bytes().contains(&b'@'))
+        };
+        let addresses = self.reservation_files(&self.places().addresses())?;
+        for path in addresses.into_iter().filter(by_address).filter(is_new) {
+            all.addresses.extend(read::<AddressReservation>(&path)?);
         }
-        all.users = self.users_reserved()?;
         Ok(all)
     }
 
@@ -331,8 +374,8 @@ impl Store {
         Ok(names.into_iter().map(|name| directory.join(name)).collect())
     }
 
-    /// Removes what attempts that were cut short left under temporary names. Under the lock nobody
-    /// else writes one.
+    /// Removes what attempts that were cut short left: temporary names, and empty files. Under the
+    /// lock nobody else writes one.
     fn remove_torn(&self) -> Result<()> {
         for directory in self.reservation_directories() {
             let Ok(entries) = std::fs::read_dir(&directory) else {
@@ -341,7 +384,8 @@ impl Store {
             for entry in entries.flatten() {
                 let name = entry.file_name();
                 let bytes = name.as_encoded_bytes();
-                if bytes.starts_with(b".") && bytes.ends_with(b".new") {
+                let is_empty = || entry.metadata().is_ok_and(|m| m.is_file() && m.len() == 0);
+                if bytes.starts_with(b".") && bytes.ends_with(b".new") || is_empty() {
                     durable::remove(&entry.path())?;
                 }
             }
@@ -351,7 +395,7 @@ impl Store {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let Some(bytes) = durable::read(path, LIMIT)? else {
+    let Some(bytes) = durable::read(path, LIMIT)?.filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
     };
     serde_json::from_slice(&bytes)
@@ -376,6 +420,22 @@ fn label_name(categories: &CategorySet, uuid: Uuid) -> String {
 fn categories_of(name: &str) -> Option<CategorySet> {
     let level: Level = format!("s0:{name}").parse().ok()?;
     Some(level.categories().clone())
+}
+
+fn address_name(network: &NetworkConfig) -> String {
+    format!("{}@{}", network.network, network.address)
+}
+
+/// The names of the reservations that a config tells of.
+fn names_of(config: &SandboxConfig) -> Vec<OsString> {
+    let label = label_name(config.label.level().categories(), config.uuid);
+    let address = config.network.as_ref().map(address_name);
+    // a shared label is reserved under the UUID
+    [label, config.uuid.to_string()]
+        .into_iter()
+        .chain(address)
+        .map(OsString::from)
+        .collect()
 }
 
 fn mac_name(mac: MacAddress) -> String {

@@ -1,11 +1,11 @@
 //! The store: configs by name, and the way to all else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 use vss_model::{SandboxConfig, SandboxName};
 
-use crate::durable::{self, Existing, Placed};
+use crate::durable::{self, Existing, Placed, Staged};
 use crate::error::{Context, Error};
 use crate::format::{self, LIMIT};
 use crate::places::Places;
@@ -84,17 +84,53 @@ impl Store {
     /// # Errors
     /// [`Error::NotOurs`] where a file without this UUID stands there; it stays as it is.
     pub fn save(&self, config: &SandboxConfig) -> Result<Saved> {
-        let path = self.places.config(&config.name);
+        let staged = self.stage(config)?;
+        staged.sync()?;
+        let saved = self.put(config, staged)?;
+        durable::sync_directory(&self.places.services())?;
+        Ok(saved)
+    }
+
+    /// Writes a config that gets its name by [`put`](Self::put), once it is synced.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn stage(&self, config: &SandboxConfig) -> Result<Staged> {
         directories::make(&self.places.services(), LISTED)?;
         let bytes = format::render(config).into_bytes();
-        if durable::place(&path, &bytes, Existing::Refuse)? == Placed::Done {
+        Staged::write(&self.places.config(&config.name), &bytes)
+    }
+
+    /// Gives a config its name. It lasts with [`sync_names`](Self::sync_names).
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn put(&self, config: &SandboxConfig, mut staged: Staged) -> Result<Saved> {
+        if staged.put(Existing::Refuse)? == Placed::Done {
             return Ok(Saved::Created);
         }
         let found = self.uuid_of(&config.name)?;
         if found != Some(config.uuid) {
+            let path = self.places.config(&config.name);
             return Err(Error::NotOurs { path, found });
         }
-        durable::place(&path, &bytes, Existing::Replace).map(|_| Saved::Replaced)
+        staged.put(Existing::Replace).map(|_| Saved::Replaced)
+    }
+
+    /// The directories in which a sandbox has names once its manifest and config are put, for
+    /// [`sync_names`](Self::sync_names).
+    #[must_use]
+    pub fn named(&self, name: &SandboxName) -> [PathBuf; 3] {
+        let places = &self.places;
+        [places.state.clone(), places.memory(name), places.services()]
+    }
+
+    /// Has the names last that files were given in a directory.
+    ///
+    /// # Errors
+    /// Where the disk can't take them.
+    pub fn sync_names(&self, directory: &Path) -> Result<()> {
+        durable::sync_directory(directory)
     }
 
     /// Stores a config over whatever stands at its place. Only for an administrator who said so.
@@ -123,6 +159,7 @@ impl Store {
     /// [`Error::NotOurs`] where the file doesn't carry this UUID; it stays as it is.
     pub fn remove(&self, name: &SandboxName, uuid: Uuid) -> Result<bool> {
         let path = self.places.config(name);
+        durable::remove_temporary(&path)?;
         let found = self.uuid_of(name)?;
         if self.exists(name) && found != Some(uuid) {
             return Err(Error::NotOurs { path, found });

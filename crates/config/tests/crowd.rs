@@ -36,6 +36,9 @@ fn config(sandbox: &str, uuid: u128) -> SandboxConfig {
     config
 }
 
+/// A change begins without a step.
+const NONE: &[String] = &[];
+
 fn beginning(sandbox: &str, uuid: u128) -> Beginning {
     Beginning {
         verb: "create".to_owned(),
@@ -110,7 +113,7 @@ fn a52_processes_never_reserve_the_same_and_one_creates_a_name() {
         let label = first_free(&store, number + 1);
         let winner = {
             let _lock = store.lock(&name("web1"), |_| {}).unwrap();
-            match store.begin(beginning("web1", number + 1)) {
+            match store.begin(beginning("web1", number + 1), NONE) {
                 Ok(journal) => {
                     let won = store.save(&config("web1", number + 1)).is_ok();
                     journal.finish().unwrap();
@@ -180,7 +183,7 @@ fn create_and_delete(store: &Store, n: u128) -> vss_config::Result<()> {
         // another has created it and not deleted it yet
         return Ok(());
     }
-    let mut journal = store.begin(beginning("web1", n))?;
+    let mut journal = store.begin(beginning("web1", n), NONE)?;
     assert!(store.reserve_label(&pair(1, 2), &web, uuid)?);
     journal.record(&"config")?;
     store.save(&config("web1", n))?;
@@ -315,7 +318,7 @@ fn a_directory_that_something_is_mounted_on_stays() {
     };
     let store = store(&root);
     let lock = store.lock(&name("web1"), |_| {}).unwrap();
-    let journal = store.begin(beginning("web1", 1)).unwrap();
+    let journal = store.begin(beginning("web1", 1), NONE).unwrap();
     let state = store.places().state.clone();
     let mounted = Command::new("mount")
         .arg("--bind")
@@ -333,7 +336,7 @@ fn full_disk(root: &Path) {
     let store = store(root);
     let old = config("web1", 1);
     store.save(&old).unwrap();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     journal.record(&"before").unwrap();
     let lock = store.lock(&name("web1"), |_| {}).unwrap();
     assert!(
@@ -359,7 +362,7 @@ fn full_disk(root: &Path) {
         .reserve_label(&pair(3, 4), &name("web2"), Uuid::from_u128(2))
         .unwrap_err();
     no_space(error, "c3,c4");
-    let error = store.begin(beginning("web2", 2)).unwrap_err();
+    let error = store.begin(beginning("web2", 2), NONE).unwrap_err();
     no_space(error, ".journal/.web2.new");
     let long = "x".repeat(100_000);
     no_space(journal.record(&long).unwrap_err(), "journal/web1");

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use vss_config::{
-    Beginning, Error, Failure, Phase, Places, RuntimeState, Saved, Store, Untrusted, parse, render,
+    Beginning, Error, Failure, InUse, Phase, Places, RuntimeState, Saved, Store, Untrusted, parse,
+    render,
 };
 use vss_model::{
     Category, CategorySet, Level, Manifest, NetworkConfig, SandboxConfig, SandboxName, Uuid,
@@ -36,6 +37,9 @@ fn config(sandbox: &str, uuid: u128) -> SandboxConfig {
     config.uuid = Uuid::from_u128(uuid);
     config
 }
+
+/// A change begins without a step.
+const NONE: &[String] = &[];
 
 fn beginning(sandbox: &str, uuid: u128) -> Beginning {
     Beginning {
@@ -257,7 +261,7 @@ fn a_sandbox_may_have_the_name_of_anything_that_the_store_has() {
         let lock = store
             .lock(&name(sandbox), |_| panic!("nobody has it"))
             .unwrap();
-        let journal = store.begin(beginning(sandbox, uuid)).unwrap();
+        let journal = store.begin(beginning(sandbox, uuid), NONE).unwrap();
         store.save(&config(sandbox, uuid)).unwrap();
         let manifest = Manifest {
             name: name(sandbox),
@@ -279,13 +283,13 @@ fn a_sandbox_may_have_the_name_of_anything_that_the_store_has() {
 #[test]
 fn a50_a_journal_tells_what_was_begun() {
     let World { root: _root, store } = world();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     journal.record(&"copy").unwrap();
     journal.record(&"label").unwrap();
     drop(journal);
 
     assert!(matches!(
-        store.begin(beginning("web1", 2)),
+        store.begin(beginning("web1", 2), NONE),
         Err(Error::Unfinished { .. })
     ));
     let mut journal = store.journal(&name("web1")).unwrap().unwrap();
@@ -300,9 +304,54 @@ fn a50_a_journal_tells_what_was_begun() {
 }
 
 #[test]
+fn a50_steps_that_a_change_begins_with_are_in_its_journal_from_the_first_moment() {
+    let World { root: _root, store } = world();
+    let mut journal = store
+        .begin(beginning("web1", 1), &["copy", "label"])
+        .unwrap();
+    journal.record(&"unit").unwrap();
+    drop(journal);
+    let journal = store.journal(&name("web1")).unwrap().unwrap();
+    assert_eq!(*journal.beginning(), beginning("web1", 1));
+    assert_eq!(
+        journal.steps::<String>().unwrap(),
+        ["copy", "label", "unit"]
+    );
+}
+
+#[test]
+fn a21_a_config_that_is_staged_is_seen_by_nobody_until_it_is_put() {
+    let World { root: _root, store } = world();
+    let stored = config("web1", 1);
+    let temporary = store.places().services().join(".web1.sandbox.new");
+    drop(store.stage(&stored).unwrap());
+    assert!(!temporary.exists(), "dropped, it goes");
+    let staged = store.stage(&stored).unwrap();
+    assert!(store.names().unwrap().is_empty());
+    // what a crash leaves here goes with the config that it would have been
+    std::mem::forget(staged);
+    assert!(temporary.exists());
+    assert!(!store.remove(&stored.name, stored.uuid).unwrap());
+    assert!(!temporary.exists());
+    let staged = store.stage(&stored).unwrap();
+    assert_eq!(store.put(&stored, staged).unwrap(), Saved::Created);
+    assert_eq!(store.load(&stored.name).unwrap(), stored);
+
+    // a file of another sandbox stands there meanwhile
+    let other = config("web1", 2);
+    let staged = store.stage(&other).unwrap();
+    assert!(matches!(
+        store.put(&other, staged),
+        Err(Error::NotOurs { .. })
+    ));
+    assert_eq!(store.load(&stored.name).unwrap(), stored);
+    assert!(!temporary.exists());
+}
+
+#[test]
 fn a50_a_torn_last_record_is_left_out_at_whatever_byte_it_is_torn() {
     let World { root: _root, store } = world();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     journal.record(&"copy").unwrap();
     journal.record(&"label").unwrap();
     let path = store.places().journal(&name("web1"));
@@ -336,7 +385,7 @@ fn a50_a_torn_last_record_is_left_out_at_whatever_byte_it_is_torn() {
 #[test]
 fn a50_a_damaged_or_later_journal_is_refused_and_kept() {
     let World { root: _root, store } = world();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     journal.record(&"copy").unwrap();
     let path = store.places().journal(&name("web1"));
     let text = fs::read_to_string(&path).unwrap();
@@ -514,6 +563,78 @@ fn content_is_private_with_those_admitted_who_have_a_reservation() {
 }
 
 #[test]
+fn a28_an_empty_reservation_of_a_loss_of_power_reserves_nothing() {
+    let World { root: _root, store } = world();
+    let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let reserve = |sandbox: &str, uuid| {
+        store
+            .reserve_label(&set("s0:c1,c2"), &name(sandbox), uuid)
+            .unwrap()
+            && store
+                .reserve_address(&network(2), &name(sandbox), uuid)
+                .unwrap()
+    };
+    assert!(reserve("a", a));
+    assert!(!reserve("b", b), "while it is whole");
+    let files: Vec<_> = [".labels", ".addresses"]
+        .iter()
+        .flat_map(|directory| fs::read_dir(store.places().state.join(directory)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 3);
+    let empty = || files.iter().for_each(|file| fs::write(file, "").unwrap());
+    empty();
+    assert_eq!(store.in_use().unwrap(), InUse::default());
+    assert!(!store.release(a).unwrap());
+    assert!(reserve("b", b), "another gets it");
+    assert_eq!(store.in_use().unwrap().labels[0].uuid, b);
+    empty();
+    store.collect().unwrap();
+    assert!(files.iter().all(|file| !file.exists()));
+}
+
+#[test]
+fn reservations_that_a_config_tells_of_are_not_read_once_more() {
+    let World { root: _root, store } = world();
+    let stored = config("web1", 1);
+    let categories = stored.label.level().categories();
+    let address = stored.network.as_ref().unwrap();
+    assert!(
+        store
+            .reserve_label(categories, &stored.name, stored.uuid)
+            .unwrap()
+    );
+    assert!(
+        store
+            .reserve_address(address, &stored.name, stored.uuid)
+            .unwrap()
+    );
+    let b = Uuid::from_u128(2);
+    assert!(
+        store
+            .reserve_label(&set("s0:c7,c8"), &name("b"), b)
+            .unwrap()
+    );
+    assert!(store.reserve_address(&network(77), &name("b"), b).unwrap());
+    let all = store.in_use().unwrap();
+    assert_eq!((all.labels.len(), all.addresses.len()), (2, 2));
+    // an edited config tells of another label, and the reservation is there all the same
+    let mut edited = stored.clone();
+    edited.label = "system_u:system_r:container_t:s0:c20,c21".parse().unwrap();
+    for (configs, left) in [
+        (&[stored][..], vec![b]),
+        (&[edited][..], vec![b, Uuid::from_u128(1)]),
+    ] {
+        let beside = store.in_use_beside(configs).unwrap();
+        let mut uuids: Vec<_> = beside.labels.iter().map(|label| label.uuid).collect();
+        uuids.sort_by_key(|uuid| *uuid != b);
+        assert_eq!(uuids, left);
+        assert_eq!(beside.addresses.len(), 1);
+        assert_eq!(beside.addresses[0].uuid, b);
+    }
+}
+
+#[test]
 fn a28_reservations_that_a_crash_left_are_collected_and_no_others() {
     let World { root: _root, store } = world();
     let reserve = |sandbox: &str, uuid: u128| {
@@ -528,7 +649,7 @@ fn a28_reservations_that_a_crash_left_are_collected_and_no_others() {
                 .unwrap()
         );
     };
-    store.begin(beginning("changing", 1)).unwrap();
+    store.begin(beginning("changing", 1), NONE).unwrap();
     reserve("changing", 1);
     store.save(&config("stored", 2)).unwrap();
     reserve("stored", 2);
@@ -642,7 +763,7 @@ fn after_the_last_sandbox_nothing_is_left_behind() {
     let parent = store.places().content_parent.clone();
     let elsewhere = root.path().join("var/srv/containers");
     let lock = store.lock(&web, |_| {}).unwrap();
-    let mut journal = store.begin(beginning("web1", 1)).unwrap();
+    let mut journal = store.begin(beginning("web1", 1), NONE).unwrap();
     assert!(store.reserve_label(&set("s0:c1,c2"), &web, uuid).unwrap());
     assert!(store.reserve_address(&network(2), &web, uuid).unwrap());
     let users = "131072:65536".parse().unwrap();
@@ -683,7 +804,11 @@ fn a50_tidying_goes_on_above_a_directory_that_is_gone() {
         fs::create_dir_all(root.path().join(top)).unwrap();
     }
     let lock = store.lock(&web, |_| {}).unwrap();
-    store.begin(beginning("web1", 1)).unwrap().finish().unwrap();
+    store
+        .begin(beginning("web1", 1), NONE)
+        .unwrap()
+        .finish()
+        .unwrap();
     store.save(&config("web1", 1)).unwrap();
     store.remove(&web, Uuid::from_u128(1)).unwrap();
     // killed after the inner ones, and amid making one anew
@@ -702,7 +827,7 @@ fn a_directory_made_half_is_finished_by_the_next_attempt() {
     let state = store.places().state.clone();
     fs::create_dir_all(state.parent().unwrap()).unwrap();
     fs::create_dir(state.with_file_name(".libvirt-sandbox.new")).unwrap();
-    store.begin(beginning("web1", 1)).unwrap();
+    store.begin(beginning("web1", 1), NONE).unwrap();
     assert!(!state.with_file_name(".libvirt-sandbox.new").exists());
 }
 
@@ -724,7 +849,7 @@ fn a_full_sandbox_name_fits_everywhere() {
     let World { root: _root, store } = world();
     let long = "x".repeat(63);
     store.save(&config(&long, 1)).unwrap();
-    store.begin(beginning(&long, 1)).unwrap();
+    store.begin(beginning(&long, 1), NONE).unwrap();
     assert!(
         store
             .reserve_label(&set("s0:c1,c2"), &name(&long), Uuid::from_u128(1))

@@ -114,26 +114,20 @@ fn uncover() -> Result<(), Failure> {
 }
 
 fn enter_v1(hierarchies: &[Hierarchy], payload: &str) -> Result<(), Failure> {
-    mount(
-        "tmpfs",
-        TOP,
-        "tmpfs",
-        FLAGS,
-        c"mode=0755,size=64k,nr_inodes=64",
-    )
-    .map_err(Failure::io(Stage::Cgroup, TOP))?;
+    mount_top()?;
     unshare()?;
     for hierarchy in hierarchies {
         let directory = hierarchy.directory();
-        fs::create_dir(&directory).map_err(Failure::io(Stage::Cgroup, &directory))?;
         hierarchy.mount_v1(&directory)?;
         descend(&directory, payload)?;
-        unmount(directory.as_str(), UnmountFlags::empty())
-            .map_err(Failure::io(Stage::Cgroup, &directory))?;
     }
     let unified = enter_unified(payload)?;
+    // all at once: the kernel takes its time over each unmounting
+    uncover()?;
     unshare()?;
+    mount_top()?;
     if unified {
+        make_directory(UNIFIED)?;
         mount_v2(UNIFIED)?;
     }
     for hierarchy in hierarchies {
@@ -151,19 +145,25 @@ fn enter_v1(hierarchies: &[Hierarchy], payload: &str) -> Result<(), Failure> {
     mounts::set(Path::new(TOP), Attributes::READ_ONLY, Stage::Cgroup)
 }
 
+/// What the hierarchies are mounted in.
+fn mount_top() -> Result<(), Failure> {
+    let options = c"mode=0755,size=64k,nr_inodes=64";
+    mount("tmpfs", TOP, "tmpfs", FLAGS, options).map_err(Failure::io(Stage::Cgroup, TOP))
+}
+
+fn make_directory(path: &str) -> Result<(), Failure> {
+    fs::create_dir(path).map_err(Failure::io(Stage::Cgroup, path))
+}
+
 /// Moves into a v2 cgroup as well; `false` where the kernel has no v2.
 fn enter_unified(payload: &str) -> Result<bool, Failure> {
-    fs::create_dir(UNIFIED).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
+    make_directory(UNIFIED)?;
     match mount("cgroup2", UNIFIED, "cgroup2", FLAGS, None) {
         Ok(()) => {}
-        Err(Errno::NODEV) => {
-            fs::remove_dir(UNIFIED).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
-            return Ok(false);
-        }
+        Err(Errno::NODEV) => return Ok(false),
         Err(error) => return Err(Failure::io(Stage::Cgroup, UNIFIED)(error)),
     }
     descend(UNIFIED, payload)?;
-    unmount(UNIFIED, UnmountFlags::empty()).map_err(Failure::io(Stage::Cgroup, UNIFIED))?;
     Ok(true)
 }
 
@@ -225,7 +225,9 @@ impl Hierarchy {
             .filter(|name| *name != self.controllers)
     }
 
+    /// Mounts it in a directory that is made for it.
     fn mount_v1(&self, directory: &str) -> Result<(), Failure> {
+        make_directory(directory)?;
         let options = if self.controllers.starts_with("name=") {
             format!("none,{}\0", self.controllers)
         } else {

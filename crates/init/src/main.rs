@@ -78,6 +78,7 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     limits::lift()?;
     sys::join_new_session_keyring().map_err(Failure::io(Stage::Keyring, "session keyring"))?;
     cgroup::enter()?;
+    mounts::check_own_trees(&boot.writable)?;
     mounts::harden(&boot.writable, &boot.read_only)?;
     pins::hold()?;
     mounts::mask()?;

@@ -10,7 +10,7 @@ use rustix::fs::{
     CWD, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2,
 };
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount, mount_bind};
+use rustix::mount::{MountFlags, OpenTreeFlags, mount, mount_bind, open_tree};
 use vss_model::confinement::surface;
 
 use crate::failure::{Failure, Stage};
@@ -77,6 +77,34 @@ pub(crate) fn list() -> Result<Vec<Mounted>, Failure> {
     let text = fs::read("/proc/self/mountinfo")
         .map_err(Failure::io(Stage::Mounts, "/proc/self/mountinfo"))?;
     Ok(parse_mounts(&text))
+}
+
+/// Refuses trees that a link in the container's own root led libvirt to (A07).
+///
+/// The runner looks before a start; on a reboot inside libvirt starts the container anew without it,
+/// and mounts wherever the links lead that an earlier run of the container has put in the place of
+/// its `/etc`, say. Who may undo mounts can put one there: root of a user namespace, for one. What is
+/// looked at is the root alone, without what is mounted on it.
+pub(crate) fn check_own_trees(writable: &[PathBuf]) -> Result<(), Failure> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let root = open_tree(CWD, "/", flags).map_err(Failure::io(Stage::Mounts, "/"))?;
+    for path in writable {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+        match openat2(&root, inside, look, Mode::empty(), resolve) {
+            Ok(_) => {}
+            Err(Errno::LOOP) => {
+                let text = format!("{}: a link leads to it", path.display());
+                return Err(Failure::new(Stage::Mounts, text));
+            }
+            Err(error) => {
+                let path = path.display().to_string();
+                return Err(Failure::io(Stage::Mounts, &path)(error));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes `/` and `/usr` read-only, and takes device nodes and, wherever somebody inside can

@@ -128,7 +128,7 @@ pub trait Networks {
     ///
     /// # Errors
     /// Where the network isn't up in the end.
-    fn ensure(&self, name: &str, definition: &Path) -> Result<NetworkInfo, NetworkError>;
+    fn ensure(&self, name: &str, definition: &Path) -> Result<(), NetworkError>;
 
     /// Takes the project's own network away, if it is as shipped and no domain is on it. Says
     /// whether it was there. To be called under the caller's lock, when no sandbox needs the
@@ -337,20 +337,17 @@ impl Networks for Libvirt {
         }))
     }
 
-    fn ensure(&self, name: &str, definition: &Path) -> Result<NetworkInfo, NetworkError> {
+    fn ensure(&self, name: &str, definition: &Path) -> Result<(), NetworkError> {
         if name == NetworkChoice::OWN {
             let network = self.defined(name, definition)?;
-            self.started(name, &network)?;
+            return self.started(name, &network);
         }
-        let info = self.info(name)?.ok_or_else(|| NetworkError::Missing {
-            name: name.to_owned(),
-        })?;
-        if !info.active {
-            return Err(NetworkError::Inactive {
-                name: name.to_owned(),
-            });
+        let name = name.to_owned();
+        match self.is_network_active(&name)? {
+            None => Err(NetworkError::Missing { name }),
+            Some(false) => Err(NetworkError::Inactive { name }),
+            Some(true) => Ok(()),
         }
-        Ok(info)
     }
 
     fn release(&self) -> Result<bool, NetworkError> {

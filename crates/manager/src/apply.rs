@@ -6,14 +6,17 @@ mod layout;
 mod manifest;
 mod populate;
 
-use vss_config::Journal;
+use vss_config::{Journal, Staged};
+use vss_model::manifest::PlacedFile;
 use vss_model::{Sanitized, Uuid};
 use vss_plan::{Facts, SandboxPlan};
+use vss_tree::Root;
 
+use crate::content::Content;
 use crate::control::Control;
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::host_unit;
+use crate::host::{Host, has_processors};
+use crate::host_unit::{self, StagedUnit};
 use crate::journal::{self, Step, Verb};
 use crate::outcome::{CreateOutcome, Part};
 use crate::removal::{self, Identity};
@@ -34,6 +37,16 @@ struct Placed {
     files: u64,
 }
 
+/// What every create makes. The journal has it from the beginning: each record of its own would be a
+/// wait for the disk, and an undo takes away what is there.
+const KNOWN: [Part; 5] = [
+    Part::Reservation,
+    Part::Content,
+    Part::Manifest,
+    Part::Config,
+    Part::Unit,
+];
+
 /// Makes the sandbox of a plan. The caller holds the lock of its name and knows that the name is
 /// free.
 pub(crate) fn apply(
@@ -50,7 +63,7 @@ pub(crate) fn apply(
         facts,
         control,
         begun: Vec::new(),
-        journal: journal::begin(host, Verb::Create, &identity)?,
+        journal: journal::begin(host, Verb::Create, &identity, &KNOWN)?,
         identity,
     };
     match apply.run(enable) {
@@ -71,6 +84,13 @@ pub(crate) fn apply(
             }),
         },
     }
+}
+
+/// Files that have their bytes and not yet their names.
+struct StagedFiles {
+    manifest: Staged,
+    config: Staged,
+    unit: StagedUnit,
 }
 
 struct Apply<'a> {
@@ -103,22 +123,16 @@ impl Apply<'_> {
         let files = populate::populate(host, self.plan, &root, self.control)?;
         self.control.check()?;
         label::label(host, &root, &config.file_label, self.control)?;
-        root.sync()?;
-        content.publish()?;
-
-        self.begin(Part::Manifest)?;
         let placed = Placed {
             bytes: files.bytes,
             files: files.placed.len() as u64,
         };
-        let manifest = manifest::manifest(self.plan, self.facts, files.placed);
-        host.store().manifest_save(&manifest)?;
-
-        self.begin(Part::Config)?;
-        host.store().save(config)?;
-
-        self.begin(Part::Unit)?;
-        self.write_unit()?;
+        let staged = self.stage(files.placed)?;
+        self.control.check()?;
+        self.put(&root, &content, staged)?;
+        if let Some(services) = host.services()? {
+            services.reload()?;
+        }
 
         if enable {
             self.begin(Part::Enablement)?;
@@ -130,13 +144,61 @@ impl Apply<'_> {
         Ok(Some(placed))
     }
 
-    /// Notes in the journal that a part is begun, unless the verb was told to stop.
+    /// A part is begun, and in the journal, unless the verb was told to stop.
     fn begin(&mut self, part: Part) -> Result<()> {
         self.control.check()?;
         self.control.observer.begins(part);
-        self.journal.record(&Step::Begin { part })?;
+        if !KNOWN.contains(&part) {
+            self.journal.record(&Step::Begin { part })?;
+        }
         self.begun.push(part);
         Ok(())
+    }
+
+    /// Writes all files that tell of the sandbox, none of which has its name yet.
+    fn stage(&mut self, placed: Vec<PlacedFile>) -> Result<StagedFiles> {
+        let (host, config) = (self.host, &self.plan.config);
+        self.begin(Part::Manifest)?;
+        let manifest = manifest::manifest(self.plan, self.facts, placed);
+        let manifest = host.store().manifest_stage(&manifest)?;
+        self.begin(Part::Config)?;
+        let stored = host.store().stage(config)?;
+        self.begin(Part::Unit)?;
+        let (dir, uuid) = (host.unit_dir(), self.identity.uuid);
+        Ok(StagedFiles {
+            manifest,
+            config: stored,
+            unit: StagedUnit::write(&dir, &config.host_unit, uuid, &self.plan.unit)?,
+        })
+    }
+
+    /// Has the tree, the files and the reservations last, gives them their names, and has the names
+    /// last: two waits for the disk, where all of it is on one file system.
+    fn put(&self, root: &Root, content: &Content, staged: StagedFiles) -> Result<()> {
+        let (store, config) = (self.host.store(), &self.plan.config);
+        let synced = root.device()?;
+        at_once(&[
+            &|| Ok(root.sync()?),
+            &|| Ok(staged.manifest.sync_unless_on(synced)?),
+            &|| Ok(staged.config.sync_unless_on(synced)?),
+            &|| staged.unit.sync_unless_on(synced),
+            &|| Ok(store.sync_reservations(synced)?),
+        ])?;
+
+        content.publish()?;
+        store.manifest_put(staged.manifest)?;
+        store.put(config, staged.config)?;
+        staged.unit.put(&config.name)?;
+
+        let [state, memory, services] = store.named(&config.name);
+        let unit_dir = self.host.unit_dir();
+        at_once(&[
+            &|| content.sync_name(),
+            &|| Ok(store.sync_names(&state)?),
+            &|| Ok(store.sync_names(&memory)?),
+            &|| Ok(store.sync_names(&services)?),
+            &|| host_unit::sync_names(&unit_dir),
+        ])
     }
 
     fn reserve(&self, uuid: Uuid) -> Result<bool> {
@@ -158,16 +220,6 @@ impl Apply<'_> {
         }
     }
 
-    fn write_unit(&self) -> Result<()> {
-        let (unit, dir) = (&self.plan.config.host_unit, self.host.unit_dir());
-        let Identity { name, uuid, .. } = &self.identity;
-        host_unit::write(&dir, name, unit, *uuid, &self.plan.unit)?;
-        match self.host.services()? {
-            Some(services) => Ok(services.reload()?),
-            None => Ok(()),
-        }
-    }
-
     /// Takes away every part that was begun, all of them even where one resists; the first error.
     fn undo(&self) -> Result<()> {
         let mut result = Ok(());
@@ -179,6 +231,23 @@ impl Apply<'_> {
         }
         result.and_then(|()| removal::settle(self.host, &self.identity))
     }
+}
+
+/// Does all of these, each of which waits for the disk: together they wait hardly longer than one.
+/// The error of the first that has one.
+fn at_once(waits: &[&(dyn Fn() -> Result<()> + Sync)]) -> Result<()> {
+    if !has_processors() {
+        return waits.iter().try_for_each(|wait| wait());
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = waits.iter().map(|wait| scope.spawn(wait)).collect();
+        let mut result = Ok(());
+        for (thread, wait) in threads.into_iter().zip(waits) {
+            // one that panicked does so here too, and is told by it
+            result = result.and(thread.join().unwrap_or_else(|_| wait()));
+        }
+        result
+    })
 }
 
 fn outcome(host: &Host, plan: &SandboxPlan, placed: Placed, enabled: bool) -> CreateOutcome {

@@ -126,6 +126,11 @@ impl Content {
         }
     }
 
+    /// Has its name last.
+    pub(crate) fn sync_name(&self) -> Result<()> {
+        Ok(self.parent()?.sync_names()?)
+    }
+
     /// Whose the directory of the sandbox's name is.
     pub(crate) fn ownership(&self) -> Result<Ownership> {
         let Some(parent) = &self.parent else {

@@ -124,7 +124,7 @@ fn find(host: &Host, name: &SandboxName) -> Result<Found> {
 
 fn remove(host: &Host, found: &Found, options: &DeleteOptions) -> Result<()> {
     let identity = &found.identity;
-    let mut journal = journal::begin(host, Verb::Delete, identity)?;
+    let mut journal = journal::begin(host, Verb::Delete, identity, &[])?;
     if options.keep_content {
         journal.record(&Step::KeepContent)?;
     }

@@ -246,7 +246,11 @@ impl Error {
             }
             Self::Plan(vss_plan::PlanError::NoConfinement { .. }) => {
                 use vss_model::Confinement::{None, Reduced};
-                format!("reduced ({}), none ({})", Reduced.summary(), None.summary())
+                format!(
+                    "reduced ({}), none ({})",
+                    Reduced.summary(false),
+                    None.summary(false)
+                )
             }
             Self::NoSystemd { .. } => "leave --enable away".to_owned(),
             Self::Contended(_) => "run the same command again".to_owned(),

@@ -1,8 +1,8 @@
 //! The host as the verbs see it: where things are, and the daemons and databases behind traits.
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use vss_config::{Places, Store};
 use vss_libvirt::{Hypervisor, Libvirt, Networks, Uri};
@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::process::Proc;
 
 /// Both sides of libvirt, over one connection.
-pub(crate) trait Virtualization {
+pub(crate) trait Virtualization: Send + Sync {
     /// Domains.
     fn hypervisor(&self) -> &dyn Hypervisor;
     /// Networks.
@@ -38,13 +38,24 @@ impl Virtualization for Libvirt {
 pub struct Host {
     root: PathBuf,
     tree: Lazy<Root>,
-    store: Store,
     runner: PathBuf,
     proc: Proc,
     packages: Lazy<dyn PackageDb>,
-    labeller: Box<dyn Labeller>,
-    virtualization: Lazy<dyn Virtualization>,
+    containers: Containers,
     services: Option<Lazy<dyn ServiceManager>>,
+}
+
+/// What knows of containers. A thread of its own may ask it.
+pub(crate) struct Containers {
+    pub(crate) store: Store,
+    pub(crate) labeller: Box<dyn Labeller + Send + Sync>,
+    virtualization: Lazy<dyn Virtualization>,
+}
+
+impl Containers {
+    pub(crate) fn hypervisor(&self) -> Result<&dyn Hypervisor> {
+        Ok(self.virtualization.get()?.hypervisor())
+    }
 }
 
 impl Host {
@@ -60,14 +71,16 @@ impl Host {
             .then(|| Lazy::new(|| Ok(Box::new(Systemd::system()?) as Box<dyn ServiceManager>)));
         Ok(Self {
             tree: Lazy::new(move || Ok(Box::new(Root::open(&tree_root)?))),
-            store: Store::open(Places::under(&root)),
             runner: PathBuf::from(installed::RUNNER),
             proc: Proc::host(),
             packages: Lazy::new(move || Ok(vss_package::open_host(&packages_root)?)),
-            labeller: Box::new(HostLabeller),
-            virtualization: Lazy::new(move || {
-                Ok(Box::new(Libvirt::open(&uri)?) as Box<dyn Virtualization>)
-            }),
+            containers: Containers {
+                store: Store::open(Places::under(&root)),
+                labeller: Box::new(HostLabeller),
+                virtualization: Lazy::new(move || {
+                    Ok(Box::new(Libvirt::open(&uri)?) as Box<dyn Virtualization>)
+                }),
+            },
             services,
             root,
         })
@@ -80,12 +93,14 @@ impl Host {
         let (packages_root, tree_root) = (root.clone(), root.clone());
         Self {
             tree: Lazy::new(move || Ok(Box::new(Root::open(&tree_root)?))),
-            store: Store::open(Places::under(&root)),
             runner: seams.runner,
             proc: Proc::host().with_kernel(root.join("proc")),
             packages: Lazy::new(move || Ok(vss_package::open_host(&packages_root)?)),
-            labeller: seams.labeller,
-            virtualization: Lazy::opened(seams.virtualization),
+            containers: Containers {
+                store: Store::open(Places::under(&root)),
+                labeller: seams.labeller,
+                virtualization: Lazy::opened(seams.virtualization),
+            },
             services: seams.services.map(Lazy::opened),
             root,
         }
@@ -113,11 +128,15 @@ impl Host {
     }
 
     pub(crate) fn store(&self) -> &Store {
-        &self.store
+        &self.containers.store
     }
 
     pub(crate) fn places(&self) -> &Places {
-        self.store.places()
+        self.store().places()
+    }
+
+    pub(crate) fn containers(&self) -> &Containers {
+        &self.containers
     }
 
     pub(crate) fn runner(&self) -> &Path {
@@ -133,15 +152,15 @@ impl Host {
     }
 
     pub(crate) fn labeller(&self) -> &dyn Labeller {
-        self.labeller.as_ref()
+        self.containers.labeller.as_ref()
     }
 
     pub(crate) fn hypervisor(&self) -> Result<&dyn Hypervisor> {
-        Ok(self.virtualization.get()?.hypervisor())
+        self.containers.hypervisor()
     }
 
     pub(crate) fn networks(&self) -> Result<&dyn Networks> {
-        Ok(self.virtualization.get()?.networks())
+        Ok(self.containers.virtualization.get()?.networks())
     }
 
     /// Where the project's own network is defined, until it is in libvirt.
@@ -175,10 +194,15 @@ impl Host {
     }
 }
 
+/// Whether a second thread is worth it.
+pub(crate) fn has_processors() -> bool {
+    std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
+}
+
 /// What a test puts in place of daemons.
 #[cfg(test)]
 pub(crate) struct Seams {
-    pub(crate) labeller: Box<dyn Labeller>,
+    pub(crate) labeller: Box<dyn Labeller + Send + Sync>,
     pub(crate) virtualization: Box<dyn Virtualization>,
     pub(crate) services: Option<Box<dyn ServiceManager>>,
     pub(crate) runner: PathBuf,
@@ -194,14 +218,17 @@ impl fmt::Debug for Host {
 
 /// Something that is opened when it is first needed, and then kept.
 pub(crate) struct Lazy<T: ?Sized> {
-    opened: OnceCell<Box<T>>,
-    open: Box<dyn Fn() -> Result<Box<T>>>,
+    opened: OnceLock<Box<T>>,
+    /// Whoever comes while it is being opened waits.
+    opening: Mutex<()>,
+    open: Box<dyn Fn() -> Result<Box<T>> + Send + Sync>,
 }
 
 impl<T: ?Sized> Lazy<T> {
-    fn new(open: impl Fn() -> Result<Box<T>> + 'static) -> Self {
+    fn new(open: impl Fn() -> Result<Box<T>> + Send + Sync + 'static) -> Self {
         Self {
-            opened: OnceCell::new(),
+            opened: OnceLock::new(),
+            opening: Mutex::new(()),
             open: Box::new(open),
         }
     }
@@ -209,12 +236,17 @@ impl<T: ?Sized> Lazy<T> {
     #[cfg(test)]
     fn opened(thing: Box<T>) -> Self {
         Self {
-            opened: OnceCell::from(thing),
+            opened: OnceLock::from(thing),
+            opening: Mutex::new(()),
             open: Box::new(|| Err(crate::Error::Cancelled)),
         }
     }
 
     fn get(&self) -> Result<&T> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let _turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
@@ -35,33 +35,53 @@ pub(crate) fn ownership(unit_dir: &Path, unit: &UnitName, uuid: Uuid) -> Result<
     })
 }
 
-/// Puts the file there, whole and lasting, unless something stands there already.
-pub(crate) fn write(
-    unit_dir: &Path,
-    name: &SandboxName,
-    unit: &UnitName,
-    uuid: Uuid,
-    text: &UnitFile,
-) -> Result<()> {
-    if ownership(unit_dir, unit, uuid)? == Ownership::Ours {
-        return Ok(());
+/// A host unit's file that has its bytes and not yet its name. Without ever getting it, the next
+/// [`remove`] takes it away.
+#[derive(Debug)]
+pub(crate) struct StagedUnit {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl StagedUnit {
+    /// Writes it under its temporary name.
+    pub(crate) fn write(
+        unit_dir: &Path,
+        unit: &UnitName,
+        uuid: Uuid,
+        text: &UnitFile,
+    ) -> Result<Self> {
+        let temporary = temporary(unit_dir, unit, uuid);
+        Ok(Self {
+            file: write_new(&temporary, text.to_string().as_bytes()).at("write", &temporary)?,
+            path: unit_dir.join(unit.as_str()),
+            temporary,
+        })
     }
-    let path = unit_dir.join(unit.as_str());
-    let temporary = temporary(unit_dir, unit, uuid);
-    let written = write_synced(&temporary, text.to_string().as_bytes())
-        .at("write", &temporary)
-        .and_then(|()| match put(&temporary, &path) {
+
+    /// Has its bytes last, where it isn't on the file system that was synced as a whole.
+    pub(crate) fn sync_unless_on(&self, device: u64) -> Result<()> {
+        match self.file.metadata().at("look at", &self.temporary)?.dev() {
+            there if there == device => Ok(()),
+            _ => self.file.sync_all().at("sync", &self.temporary),
+        }
+    }
+
+    /// Gives it its name, unless something stands there already.
+    pub(crate) fn put(self, name: &SandboxName) -> Result<()> {
+        match put(&self.temporary, &self.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Foreign {
                 name: name.clone(),
-                path: AbsPath::new(&path).unwrap_or_else(|_| AbsPath::root()),
+                path: AbsPath::new(&self.path).unwrap_or_else(|_| AbsPath::root()),
             }),
-            other => other.at("put in place", &path),
-        });
-    if written.is_err() {
-        // the error above is the one to tell; the next removal takes the file away
-        let _ = fs::remove_file(&temporary);
+            other => other.at("put in place", &self.path),
+        }
     }
-    written?;
+}
+
+/// Has the names of host units last.
+pub(crate) fn sync_names(unit_dir: &Path) -> Result<()> {
     sync_dir(unit_dir).at("sync", unit_dir)
 }
 
@@ -117,7 +137,7 @@ fn temporary(unit_dir: &Path, unit: &UnitName, uuid: Uuid) -> PathBuf {
     unit_dir.join(format!(".{unit}.{uuid}.new"))
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -128,7 +148,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o644)
         .open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 fn put(from: &Path, to: &Path) -> io::Result<()> {
@@ -157,30 +177,33 @@ mod tests {
         UnitFile::new(&[&format!("virt-sandbox {uuid}")]).section("Unit", &[("Description", "x")])
     }
 
+    fn write(dir: &Path, uuid: Uuid) -> Result<()> {
+        StagedUnit::write(dir, &unit(), uuid, &text(uuid))?.put(&"web1".parse().unwrap())
+    }
+
     #[test]
     fn a22_a_unit_of_the_administrator_is_neither_replaced_nor_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let (name, uuid) = ("web1".parse().unwrap(), Uuid::from_u128(1));
+        let uuid = Uuid::from_u128(1);
         let path = dir.path().join(unit().as_str());
         fs::write(&path, "[Unit]\n").unwrap();
-        let refused = write(dir.path(), &name, &unit(), uuid, &text(uuid));
+        let refused = write(dir.path(), uuid);
         assert!(matches!(refused, Err(Error::Foreign { .. })));
         remove(dir.path(), &unit(), uuid).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "[Unit]\n");
         // the same goes through once the administrator's file is away
         fs::remove_file(&path).unwrap();
-        write(dir.path(), &name, &unit(), uuid, &text(uuid)).unwrap();
+        write(dir.path(), uuid).unwrap();
         assert!(path.exists());
     }
 
     #[test]
-    fn a21_a_unit_is_whole_or_absent_and_writing_twice_is_the_same() {
+    fn a21_a_unit_is_whole_or_absent_and_no_write_leaves_anything_behind() {
         let dir = tempfile::tempdir().unwrap();
         let (name, uuid) = ("web1".parse().unwrap(), Uuid::from_u128(1));
         // what a crash in the middle leaves
         fs::write(temporary(dir.path(), &unit(), uuid), "[Un").unwrap();
-        write(dir.path(), &name, &unit(), uuid, &text(uuid)).unwrap();
-        write(dir.path(), &name, &unit(), uuid, &text(uuid)).unwrap();
+        write(dir.path(), uuid).unwrap();
         assert_eq!(find(dir.path(), &name, uuid).unwrap(), Some(unit()));
         assert_eq!(find(dir.path(), &name, Uuid::from_u128(2)).unwrap(), None);
         remove(dir.path(), &unit(), uuid).unwrap();

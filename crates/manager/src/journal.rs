@@ -40,7 +40,7 @@ pub(crate) enum Step {
     },
     /// The content is not to be removed.
     KeepContent,
-    /// A part is about to be made (create) or removed (delete).
+    /// A part is about to be made (create) or removed (delete), now or later.
     Begin {
         /// Which.
         part: Part,
@@ -62,22 +62,30 @@ pub(crate) struct Unfinished {
     pub(crate) journal: Journal,
 }
 
-/// Begins a change.
-pub(crate) fn begin(host: &Host, verb: Verb, identity: &Identity) -> Result<Journal> {
+/// Begins a change of which it is known by now that it will make or take these parts.
+pub(crate) fn begin(
+    host: &Host,
+    verb: Verb,
+    identity: &Identity,
+    parts: &[Part],
+) -> Result<Journal> {
     let began = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let mut journal = host.store().begin(Beginning {
+    let beginning = Beginning {
         verb: verb.as_str().to_owned(),
         name: identity.name.clone(),
         uuid: identity.uuid,
         content: identity.content.clone(),
         began,
-    })?;
-    if let Some(unit) = identity.host_unit.clone() {
-        journal.record(&Step::HostUnit { unit })?;
-    }
-    Ok(journal)
+    };
+    let unit = identity.host_unit.clone();
+    let steps: Vec<Step> = unit
+        .map(|unit| Step::HostUnit { unit })
+        .into_iter()
+        .chain(parts.iter().map(|&part| Step::Begin { part }))
+        .collect();
+    Ok(host.store().begin(beginning, &steps)?)
 }
 
 /// What a journal says of a change that was cut short.

@@ -11,7 +11,7 @@ mod units;
 use vss_plan::{Answer, CreateRequest, Facts, Progress, Query, Rules};
 
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Host, has_processors};
 
 /// Asks the plan what it needs to know and answers it from the host, until it knows enough. What
 /// is in `facts` already is not read again.
@@ -21,20 +21,35 @@ pub(crate) fn read(
     rules: &Rules,
     facts: &mut Facts,
 ) -> Result<()> {
-    while let Progress::Need(queries) = vss_plan::discover(request, rules, facts)? {
-        for query in queries {
-            let answer = answer(host, rules, &query)?;
-            facts.insert(query, answer);
+    let containers = host.containers();
+    std::thread::scope(|scope| {
+        // takes as long as all the rest, and neither needs the other
+        let mut in_use = (has_processors() && facts.get(&Query::InUse).is_none())
+            .then(|| scope.spawn(|| containers::in_use(containers)));
+        while let Progress::Need(queries) = vss_plan::discover(request, rules, facts)? {
+            let late = queries.len() == 1;
+            for query in queries {
+                let answer = match query {
+                    // asked for again, until it is all that is missing
+                    Query::InUse if !late => continue,
+                    Query::InUse => match in_use.take().and_then(|thread| thread.join().ok()) {
+                        Some(found) => Answer::InUse(found?),
+                        None => Answer::InUse(containers::in_use(containers)?),
+                    },
+                    ref query => answer(host, rules, query)?,
+                };
+                facts.insert(query, answer);
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn answer(host: &Host, rules: &Rules, query: &Query) -> Result<Answer> {
     Ok(match query {
         Query::Host => Answer::Host(Box::new(containers::host(host)?)),
         Query::Identity => Answer::Identity(uuid::Uuid::new_v4()),
-        Query::InUse => Answer::InUse(containers::in_use(host)?),
+        Query::InUse => Answer::InUse(containers::in_use(host.containers())?),
         Query::IdRanges => Answer::IdRanges(ranges::held(host)?),
         Query::Network(name) => Answer::Network(containers::network(host, name)?),
         Query::Accounts => Answer::Accounts(paths::accounts(host)?),

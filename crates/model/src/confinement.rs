@@ -58,18 +58,30 @@ impl Confinement {
         }
     }
 
-    /// One line that says what it does, for `status` and `plan`.
+    /// One line that says what it does, for `status` and `plan`; with users of the container's own
+    /// or with the host's.
     #[must_use]
-    pub fn summary(self) -> &'static str {
-        match self {
-            Self::Selinux => {
+    pub fn summary(self, private_users: bool) -> &'static str {
+        match (self, private_users) {
+            (Self::Selinux, false) => {
                 "the SELinux label, enforced; root inside is root outside to all but the policy"
             }
-            Self::Userns => "a user namespace: root inside is nobody outside",
-            Self::Reduced => {
+            (Self::Selinux, true) => {
+                "the SELinux label, enforced, and a user namespace: root inside is nobody outside"
+            }
+            (Self::Userns, _) => "a user namespace: root inside is nobody outside",
+            (Self::Reduced, false) => {
                 "a reduced capability bounding set and a seccomp filter; root inside is root outside"
             }
-            Self::None => "little: root inside can undo the read-only mounts and is root outside",
+            (Self::Reduced, true) => {
+                "a reduced capability bounding set and a seccomp filter, in a user namespace: root inside is nobody outside"
+            }
+            (Self::None, false) => {
+                "little: root inside can undo the read-only mounts and is root outside"
+            }
+            (Self::None, true) => {
+                "a user namespace and little else: root inside is nobody outside, and can undo the read-only mounts"
+            }
         }
     }
 

@@ -63,10 +63,18 @@ pub fn pick(
 ) -> Result<IdRange, RangeError> {
     let first = hash(&["users", machine_id, name.as_str()]) % u64::from(RANGES);
     let first = u32::try_from(first).unwrap_or(0);
+    let mut taken = [false; RANGES as usize];
+    for held in in_use {
+        if held.first <= IdRange::LAST && held.last >= POOL_FIRST {
+            let number =
+                |id: u32| ((id.clamp(POOL_FIRST, IdRange::LAST) - POOL_FIRST) / SIZE) as usize;
+            taken[number(held.first)..=number(held.last)].fill(true);
+        }
+    }
     (first..RANGES)
         .chain(0..first)
-        .filter_map(|number| IdRange::new(POOL_FIRST + number * SIZE, SIZE).ok())
-        .find(|range| !in_use.iter().any(|held| range.meets(held.first, held.last)))
+        .filter(|number| !taken[*number as usize])
+        .find_map(|number| IdRange::new(POOL_FIRST + number * SIZE, SIZE).ok())
         .ok_or(RangeError::Exhausted)
 }
 

@@ -13,8 +13,8 @@
 //!    units, the packages' lists, snippets of tmpfiles.d, what bears the service's name, where
 //!    links and configuration lead, rules, the user; what is another instance's stays behind, and the
 //!    deny list comes last.
-//! 3. Label, address and hardware address come from the [`allocator`], private users from
-//!    [`id_ranges`]; [`domain_spec`] and
+//! 3. Label, address and hardware address come from the [`allocator`], users of a container's own
+//!    from [`id_ranges`]; [`domain_spec`] and
 //!    [`host_unit`] follow from the config alone, so that they can be made again at any time.
 //!
 //! What holds for every service is code; what holds for a distribution or for one service is a

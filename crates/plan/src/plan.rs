@@ -127,6 +127,7 @@ fn compute(
     config.writable.extend(roots.writable);
     config.shared = roots.shared;
     if confined.users.is_some() {
+        review::reach_content(&scope, &config.content)?;
         review::reach(&scope, &config.shared, &mut warnings);
     }
     warnings.sort();

@@ -148,22 +148,42 @@ fn may_have(value: &str, confinement: Confinement) -> bool {
 /// Shared paths that libvirt can't reach as the root of a user namespace, which is nobody in
 /// particular to the host.
 pub(crate) fn reach(scope: &Scope<'_, '_>, shared: &[AbsPath], warnings: &mut Vec<Warning>) {
-    const OTHERS_ENTER: u32 = 0o001;
     for path in shared {
-        let closed = path.ancestors().skip(1).find(|above| {
-            above.depth() > 0
-                && matches!(
-                    scope.ask.path(above),
-                    Some(PathFacts::Directory { mode, .. }) if mode & OTHERS_ENTER == 0
-                )
-        });
-        if let Some(at) = closed {
+        if let Some(at) = closed_above(scope, path) {
             warnings.push(Warning::OutOfReach {
                 path: path.clone(),
                 at,
             });
         }
     }
+}
+
+/// The same of the directory that the content is in. It is root's alone and lets those users through
+/// itself; those above it have to let everybody through.
+pub(crate) fn reach_content(scope: &Scope<'_, '_>, content: &AbsPath) -> Result<(), PlanError> {
+    let parent = content.parent().unwrap_or_else(AbsPath::root);
+    match closed_above(scope, &parent) {
+        None => Ok(()),
+        Some(at) => Err(PlanError::UnsuitablePath {
+            path: parent,
+            option: "--path".to_owned(),
+            reason: format!(
+                "the users of the container do not get through {at} (`chmod o+x {at}` lets everybody through)"
+            ),
+        }),
+    }
+}
+
+/// The directory above a path that lets only its owner or group through.
+fn closed_above(scope: &Scope<'_, '_>, path: &AbsPath) -> Option<AbsPath> {
+    const OTHERS_ENTER: u32 = 0o001;
+    path.ancestors().skip(1).find(|above| {
+        above.depth() > 0
+            && matches!(
+                scope.ask.path(above),
+                Some(PathFacts::Directory { mode, .. }) if mode & OTHERS_ENTER == 0
+            )
+    })
 }
 
 /// Whether a path will be there inside; `None` where nobody can tell.

@@ -242,6 +242,25 @@ impl Root {
         }
     }
 
+    /// Which file system the tree is on: `st_dev` of stat(2).
+    ///
+    /// # Errors
+    /// Where the directory can't be examined.
+    pub fn device(&self) -> Result<u64> {
+        match rustix::fs::fstat(&self.fd) {
+            Ok(stat) => Ok(stat.st_dev),
+            Err(e) => Err(Error::io("examine", self.place.clone(), e)),
+        }
+    }
+
+    /// Has the names in the top directory last.
+    ///
+    /// # Errors
+    /// Where the disk can't take them.
+    pub fn sync_names(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).map_err(|e| Error::io("sync", self.place.clone(), e))
+    }
+
     /// Writes to disk all that the tree's file system still holds in memory (syncfs(2)).
     ///
     /// # Errors

@@ -74,7 +74,20 @@ fn summary(out: &mut impl Write, plan: &SandboxPlan) -> io::Result<()> {
     writeln!(out, "Content    {}", config.content)?;
     writeln!(out, "To copy    {} in {files} files", bytes(size))?;
     let confinement = config.confinement;
-    writeln!(out, "Confined   {confinement}: {}", confinement.summary())?;
+    let private = config.private_users.is_some();
+    let summary = confinement.summary(private);
+    writeln!(out, "Confined   {confinement}: {summary}")?;
+    if let Some(users) = config.private_users {
+        let (first, last, most) = (users.base(), users.last(), users.count() - 1);
+        writeln!(
+            out,
+            "Users      0-{most} inside are {first}-{last} of the host, who own nothing else; set-user-id programs"
+        )?;
+        writeln!(
+            out,
+            "           of /usr and capabilities of its files count for nothing inside"
+        )?;
+    }
     match &config.network {
         Some(net) => writeln!(
             out,

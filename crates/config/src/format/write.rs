@@ -55,7 +55,11 @@ fn write_config(out: &mut String, config: &SandboxConfig) -> Result {
     entry(out, "shared", path_list(&config.shared))?;
 
     writeln!(out, "\n[security]")?;
-    writeln!(out, "# {}", config.confinement.summary())?;
+    writeln!(
+        out,
+        "# {}",
+        config.confinement.summary(config.private_users.is_some())
+    )?;
     entry(out, "confinement", quoted(config.confinement.as_str()))?;
     if let Some(users) = config.private_users {
         let (first, last) = (users.base(), users.last());

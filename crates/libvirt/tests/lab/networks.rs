@@ -13,7 +13,8 @@ fn the_own_network_carries_containers_with_ready_made_addresses() {
     in_world(
         "networks::the_own_network_carries_containers_with_ready_made_addresses",
         |libvirt| {
-            let info = libvirt.ensure("virt-sandbox", &shipped()).unwrap();
+            libvirt.ensure("virt-sandbox", &shipped()).unwrap();
+            let info = libvirt.info("virt-sandbox").unwrap().unwrap();
             assert!(info.active && info.prefix == 20 && info.dhcp_ranges.is_empty());
             let script = format!(
                 "{{ ip -o -4 addr show eth0; ip route; cat /sys/class/net/eth0/address; }} >/out/t; mv /out/t /out/net; {SERVER}"
@@ -87,8 +88,9 @@ fn a52_many_at_once_define_and_start_one_network() {
                     for _ in 0..8 {
                         scope.spawn(|| {
                             let libvirt = Libvirt::open(&Uri::default()).unwrap();
-                            let info = libvirt.ensure("virt-sandbox", &shipped()).unwrap();
-                            assert_eq!(info.uuid, OWN_UUID);
+                            libvirt.ensure("virt-sandbox", &shipped()).unwrap();
+                            let info = libvirt.info("virt-sandbox").unwrap().unwrap();
+                            assert_eq!((info.uuid, info.active), (OWN_UUID, true));
                         });
                     }
                 });
@@ -130,7 +132,8 @@ fn an_administrators_network_is_used_as_it_is() {
                 Err(NetworkError::Inactive { .. })
             ));
             run("virsh", &["-q", "net-start", "default"]);
-            let info = ensure("default").unwrap();
+            ensure("default").unwrap();
+            let info = libvirt.info("default").unwrap().unwrap();
             assert_eq!(info.gateway, Ipv4Addr::new(192, 168, 122, 1));
             assert_eq!(info.dhcp_ranges.len(), 1);
             // Also under the own name: it is somebody's choice of other addresses.
@@ -138,7 +141,9 @@ fn an_administrators_network_is_used_as_it_is() {
             let other = "<network><name>virt-sandbox</name><bridge name='other0'/><ip address='10.5.0.1' prefix='24'/></network>";
             fs::write(&file, other).unwrap();
             run("virsh", &["-q", "net-define", &file]);
-            assert_eq!(ensure("virt-sandbox").unwrap().prefix, 24);
+            ensure("virt-sandbox").unwrap();
+            let info = libvirt.info("virt-sandbox").unwrap().unwrap();
+            assert_eq!((info.active, info.prefix), (true, 24));
             assert!(!libvirt.release().unwrap(), "not ours to remove");
             run("virsh", &["-q", "net-define", &bridged_file("bridged")]);
             assert!(matches!(

@@ -7,6 +7,9 @@ use vss_selinux::{Labeller, Mode};
 use crate::host::Host;
 use crate::outcome::Protection;
 
+/// The most bytes of a file of the kernel, which gives a page as the length of each.
+const MAX_SMALL: u64 = 64 * 1024;
+
 /// SELinux as it is now, asked once for all containers of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Selinux {
@@ -56,11 +59,17 @@ pub(super) fn protections(
     if let Some(users) = config.private_users {
         all.push(namespace(host, users, live));
     }
-    if matches!(config.confinement, Confinement::Reduced | Confinement::None) {
-        all.push(Protection {
+    let users = config.private_users.is_some();
+    match config.confinement {
+        Confinement::Reduced if users => all.push(Protection {
+            holds: true,
+            what: "a reduced capability bounding set".to_owned(),
+        }),
+        Confinement::Reduced | Confinement::None if !users => all.push(Protection {
             holds: config.confinement != Confinement::None,
-            what: config.confinement.summary().to_owned(),
-        });
+            what: config.confinement.summary(users).to_owned(),
+        }),
+        _ => {}
     }
     all.push(label(host, selinux, config, live));
     if let Some(profile) = apparmor(host, live) {
@@ -139,7 +148,7 @@ fn label(
 /// What AppArmor does; `None` where the kernel has it off.
 fn apparmor(host: &Host, live: Option<&RuntimeState>) -> Option<Protection> {
     let enabled = host
-        .small_file("/sys/module/apparmor/parameters/enabled", 16)
+        .small_file("/sys/module/apparmor/parameters/enabled", MAX_SMALL)
         .ok()??;
     if enabled.trim() != "Y" {
         return None;

@@ -1,6 +1,6 @@
 //! Facts of the host as a whole and of what other containers hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 
 use vss_model::path::escape_bytes;
@@ -10,7 +10,7 @@ use vss_selinux::Mode;
 use vss_tree::Kind;
 
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Containers, Host};
 
 /// The most bytes of small files of the host.
 const MAX_SMALL: u64 = 64 * 1024;
@@ -93,32 +93,35 @@ fn version_of_library(file: &str) -> Option<u32> {
 }
 
 /// What is taken, from stored configs, reservations, libvirt and live processes.
-pub(super) fn in_use(host: &Host) -> Result<InUse> {
-    let mut taken = InUse::default();
-    let reserved = host.store().in_use()?;
+pub(super) fn in_use(containers: &Containers) -> Result<InUse> {
+    let mut taken = Taken::default();
+    let store = &containers.store;
+    let names = store.names()?;
+    // one that can't be read has its reservation
+    let configs: Vec<_> = store.load_all(&names).into_iter().flatten().collect();
+    for config in &configs {
+        taken.hold_config(config);
+    }
+    let reserved = store.in_use_beside(&configs)?;
     for label in reserved.labels {
         let level = Level::s0(label.categories);
-        hold(&mut taken, level, format!("sandbox {}", label.name));
+        taken.hold(level, format!("sandbox {}", label.name));
     }
     for address in reserved.addresses {
-        taken.addresses.push(address.address);
-        taken.macs.push(address.mac);
+        taken.facts.addresses.push(address.address);
+        taken.facts.macs.push(address.mac);
     }
-    let names = host.store().names()?;
-    // one that can't be read has its reservation
-    for config in host.store().load_all(&names).into_iter().flatten() {
-        hold_config(&mut taken, &config);
-    }
-    for domain in host.hypervisor()?.domains()? {
+    for domain in containers.hypervisor()?.domains()? {
         if let Some(label) = domain.label {
             let by = format!("libvirt domain {}", Sanitized::text(&domain.name));
-            hold(&mut taken, label.level().clone(), by);
+            taken.hold(label.level().clone(), by);
         }
     }
-    for context in host.labeller().live()? {
+    for context in containers.labeller.live()? {
         let by = format!("a process with the label {context}");
-        hold(&mut taken, context.level().clone(), by);
+        taken.hold(context.level().clone(), by);
     }
+    let mut taken = taken.facts;
     taken.addresses.sort();
     taken.addresses.dedup();
     taken.macs.sort();
@@ -126,20 +129,28 @@ pub(super) fn in_use(host: &Host) -> Result<InUse> {
     Ok(taken)
 }
 
-fn hold_config(taken: &mut InUse, config: &SandboxConfig) {
-    let by = format!("sandbox {}", config.name);
-    hold(taken, config.label.level().clone(), by);
-    if let Some(network) = &config.network {
-        taken.addresses.push(network.address);
-        taken.macs.push(network.mac);
-    }
+/// What was found to be taken by now.
+#[derive(Default)]
+struct Taken {
+    facts: InUse,
+    holders: HashSet<(String, String)>,
 }
 
-/// Only a level with categories keeps others off, and each holder counts once.
-fn hold(taken: &mut InUse, level: Level, by: String) {
-    let known = |held: &HeldLevel| held.level == level && held.by == by;
-    if !level.clearance().is_empty() && !taken.levels.iter().any(known) {
-        taken.levels.push(HeldLevel { level, by });
+impl Taken {
+    fn hold_config(&mut self, config: &SandboxConfig) {
+        let by = format!("sandbox {}", config.name);
+        self.hold(config.label.level().clone(), by);
+        if let Some(network) = &config.network {
+            self.facts.addresses.push(network.address);
+            self.facts.macs.push(network.mac);
+        }
+    }
+
+    /// Only a level with categories keeps others off, and each holder counts once.
+    fn hold(&mut self, level: Level, by: String) {
+        if !level.clearance().is_empty() && self.holders.insert((level.to_string(), by.clone())) {
+            self.facts.levels.push(HeldLevel { level, by });
+        }
     }
 }
 

@@ -92,7 +92,7 @@ fn a50_a_delete_that_was_cut_short_is_finished() {
             let host = world.host();
             let config = host.store().load(&name("web1")).unwrap();
             let identity = removal::Identity::of(&config);
-            let mut journal = journal::begin(&host, journal::Verb::Delete, &identity).unwrap();
+            let mut journal = journal::begin(&host, journal::Verb::Delete, &identity, &[]).unwrap();
             for part in removal::ORDER.into_iter().take(done) {
                 journal.record(&journal::Step::Begin { part }).unwrap();
                 removal::remove(&host, &identity, part).unwrap();

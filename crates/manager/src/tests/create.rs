@@ -209,13 +209,16 @@ fn a26_a_label_that_was_taken_meanwhile_leads_to_another_plan() {
     let other = name("other");
     let uuid = vss_model::Uuid::from_u128(7);
     host.store()
-        .begin(vss_config::Beginning {
-            verb: "create".to_owned(),
-            name: other.clone(),
-            uuid,
-            content: "/nowhere/other".parse().unwrap(),
-            began: 0,
-        })
+        .begin::<()>(
+            vss_config::Beginning {
+                verb: "create".to_owned(),
+                name: other.clone(),
+                uuid,
+                content: "/nowhere/other".parse().unwrap(),
+                began: 0,
+            },
+            &[],
+        )
         .unwrap();
     let _lock = host.store().lock(&other, |_| {}).unwrap();
     assert!(

@@ -175,6 +175,25 @@ fn a_shared_path_that_such_users_do_not_reach_is_told() {
 }
 
 #[test]
+fn content_that_such_users_do_not_reach_is_refused() {
+    let mut world = World::new();
+    world.directory("/srv/closed", 0);
+    world.modes.insert(path("/srv/closed"), 0o700);
+    let mut request = asks("userns", None);
+    request.path = Some(path("/srv/closed/boxes"));
+    let error = world.plan(&request).unwrap_err();
+    assert!(
+        error.to_string().contains("/srv/closed (`chmod o+x"),
+        "{error}"
+    );
+    request.path = Some(path("/srv/closed"));
+    world.plan(&request).unwrap();
+    request.path = Some(path("/srv/closed/boxes"));
+    request.confinement = "reduced".parse().unwrap();
+    world.plan(&request).unwrap();
+}
+
+#[test]
 fn a_request_is_stored_with_its_users() {
     let request = asks("auto", Some("pick"));
     let json = serde_json::to_string(&request).unwrap();

@@ -17,6 +17,7 @@ use vss_runner::{say, sys};
 use crate::ended::{self, Next};
 use crate::error::{Error, chain, io};
 use crate::launch::is_selinux_on;
+use crate::moves::QuickMoves;
 use crate::sandbox::{START_MARGIN, Sandbox};
 
 /// How often units that are on their way are asked after.
@@ -53,12 +54,13 @@ pub(crate) fn run(
     mut parts: Parts,
     mut domain: RunningDomain,
     mut adopted: bool,
+    mut moves: Option<QuickMoves>,
 ) -> Result<u8, Error> {
     loop {
         let mut evidence = Evidence::default();
         if let Ok(held) = hold(&domain) {
             let mut watch = watch(sandbox, parts, &domain, &held)?;
-            match begin(sandbox, &domain, &held, &mut watch, adopted) {
+            match begin(sandbox, &domain, &held, &mut watch, adopted, moves.take()) {
                 Ok(Waited::Up) => return become_waiter(sandbox, lock, &domain, &held, &watch),
                 Ok(Waited::Failed(trouble)) => {
                     shut_down(sandbox, &mut watch)?;
@@ -124,6 +126,7 @@ fn begin(
     held: &Held,
     watch: &mut Watch,
     adopted: bool,
+    moves: Option<QuickMoves>,
 ) -> Result<Waited, Error> {
     // It may be another's by now, whose pid libvirt told a moment ago: asked again, it is ours.
     if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(domain) {
@@ -145,6 +148,7 @@ fn begin(
             }
         }
     }
+    drop(moves);
     let waited = wait_for_units(sandbox, held, watch, deadline)?;
     if matches!(waited, Waited::Up) {
         check_label(sandbox, domain.init_pid)?;

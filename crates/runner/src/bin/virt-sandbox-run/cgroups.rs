@@ -118,6 +118,24 @@ fn directories(membership: &str, mountinfo: &str, payload: &str) -> Vec<String> 
         .collect()
 }
 
+/// The file through which processes are moved to the cgroup that this process is in, in any
+/// hierarchy.
+pub(crate) fn own_procs() -> Option<PathBuf> {
+    let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    procs(&membership, &mounts)
+}
+
+fn procs(membership: &str, mountinfo: &str) -> Option<PathBuf> {
+    membership.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let mut mounts = mountinfo.lines();
+        let (point, root) = mounts.find_map(|line| mount_point(line, controllers))?;
+        let path = path.strip_prefix(root)?.trim_start_matches('/');
+        Some(Path::new(point).join(path).join("cgroup.procs"))
+    })
+}
+
 /// Mount point and root of a line of mountinfo, if it is the hierarchy of these controllers.
 fn mount_point<'a>(line: &'a str, controllers: &str) -> Option<(&'a str, &'a str)> {
     let (left, right) = line.split_once(" - ")?;
@@ -156,6 +174,20 @@ mod tests {
             "cgroup2:/w/p-1",
         ];
         assert_eq!(directories(membership, V1, "p-1"), expected);
+    }
+
+    #[test]
+    fn the_own_cgroup_is_found_in_the_first_hierarchy_that_is_mounted() {
+        let found = |membership: &str| procs(membership, V1);
+        assert_eq!(
+            found("2:memory:/m/x\n4:cpu,cpuacct:/m/x\n3:pids:/\n").unwrap(),
+            Path::new("/sys/fs/cgroup/cpu,cpuacct/x/cgroup.procs")
+        );
+        assert_eq!(
+            found("3:pids:/\n").unwrap(),
+            Path::new("/sys/fs/cgroup/pids/cgroup.procs")
+        );
+        assert_eq!(found("0::/x\n"), None);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
     };
     match settle(sandbox, &mut parts, evidence, options.need("init")?)? {
         Next::Over(end) => conclude(sandbox, &parts.console, &end, true),
-        Next::Again(domain) => attend::run(sandbox, lock, parts, domain, false),
+        Next::Again(domain) => attend::run(sandbox, lock, parts, domain, false, None),
     }
 }
 

@@ -14,10 +14,12 @@ use vss_runner::notify::Inbox;
 use vss_runner::sys;
 
 use crate::attend::{self, Parts};
+use crate::cgroups;
 use crate::confine;
 use crate::ended::give_up;
 use crate::error::{Error, at, io};
 use crate::ground;
+use crate::moves::QuickMoves;
 use crate::sandbox::Sandbox;
 use crate::users;
 
@@ -31,9 +33,11 @@ pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
         .ok_or_else(|| Error::RunAlready(sandbox.name().clone()))?;
     sandbox.store.clear_failure(sandbox.name())?;
     let parts = parts(sandbox).map_err(|error| give_up(sandbox, error))?;
+    let locks = sandbox.store.places().run.join(".locks");
+    let moves = QuickMoves::begin(cgroups::own_procs(), &locks.join("moves"));
     let (domain, adopted) =
         begin(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
-    attend::run(sandbox, lock, parts, domain, adopted)
+    attend::run(sandbox, lock, parts, domain, adopted, Some(moves))
 }
 
 /// Starts the domain anew after a reboot that libvirt took for an end.

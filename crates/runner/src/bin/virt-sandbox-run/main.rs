@@ -21,6 +21,7 @@ mod error;
 mod ground;
 mod inside;
 mod launch;
+mod moves;
 mod places;
 mod sandbox;
 mod stop;
