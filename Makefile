@@ -12,7 +12,8 @@ libdir = $(DESTDIR)$(PREFIX)/lib
 release = target/release
 rules = $(wildcard rules.d/*.toml)
 
-.PHONY: help setup build demo check check-fast check-lab check-long check-vm check-vm-smoke bench install uninstall clean
+.PHONY: help setup build demo check check-fast check-lab check-long check-vm check-vm-smoke bench install uninstall \
+	policy install-policy uninstall-policy clean
 
 help:
 	@echo 'make setup      install the Debian packages that the build and the tests need'
@@ -25,6 +26,7 @@ help:
 	@echo 'make check-vm-smoke  the few of them that make check runs'
 	@echo 'make bench      a table of times and sizes beside those of systemd-nspawn; ROUNDS=7'
 	@echo 'make install    DESTDIR= PREFIX=/usr; the same PREFIX as for make build'
+	@echo 'make policy     the SELinux module; make install-policy loads it, uninstall-policy removes it'
 
 setup:
 	tests/setup build lab services rpm vm
@@ -78,12 +80,18 @@ install:
 	install -d -m 0755 $(libdir)/virt-sandbox/rules.d $(DESTDIR)/etc/virt-sandbox/rules.d
 	$(if $(rules),install -m 0644 $(rules) $(libdir)/virt-sandbox/rules.d)
 	install -D -m 0644 man/virt-sandbox-service.1 $(datadir)/man/man1/virt-sandbox-service.1
+	install -D -m 0644 man/virt_sandbox_selinux.8 $(datadir)/man/man8/virt_sandbox_selinux.8
 
 uninstall:
-	rm -f $(bindir)/virt-sandbox-service $(datadir)/man/man1/virt-sandbox-service.1
+	rm -f $(bindir)/virt-sandbox-service $(datadir)/man/man1/virt-sandbox-service.1 \
+		$(datadir)/man/man8/virt_sandbox_selinux.8
 	rm -f $(addprefix $(libexecdir)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init)
 	rm -f $(libdir)/sysctl.d/50-virt-sandbox.conf
 	rm -rf $(datadir)/virt-sandbox $(libdir)/virt-sandbox
 
+policy install-policy uninstall-policy:
+	@$(MAKE) --no-print-directory -C policy $(if $(filter policy,$@),all,$@)
+
 clean:
 	$(CARGO) clean
+	$(MAKE) -C policy clean

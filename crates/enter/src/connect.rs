@@ -19,6 +19,7 @@ use rustix::thread::ThreadNameSpaceType;
 use crate::Result;
 use crate::container::{Container, wait_readable};
 use crate::error::Error;
+use crate::level;
 use crate::process::{Child, Ended};
 use crate::sys;
 use crate::users;
@@ -51,13 +52,22 @@ impl Container {
             spaces |= ThreadNameSpaceType::USER;
         }
         let address = SocketAddrUnix::new(path).map_err(|error| fail(error.into()))?;
-        let socket = rustix::net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|error| fail(error.into()))?;
+        let make = || -> io::Result<OwnedFd> {
+            let flags = SocketFlags::CLOEXEC;
+            let kind = SocketType::STREAM;
+            Ok(rustix::net::socket_with(
+                AddressFamily::UNIX,
+                kind,
+                flags,
+                None,
+            )?)
+        };
+        let context = level::of_process(self.pid).and_then(|inside| level::at_level_of(&inside));
+        let socket = match context {
+            Some(context) => level::labelled_socket(&context, make)?,
+            None => make(),
+        }
+        .map_err(fail)?;
         let Some(pid) = sys::fork().map_err(fail)? else {
             // system calls only: the caller may have other threads
             sys::exit(connect_inside(

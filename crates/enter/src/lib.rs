@@ -35,6 +35,7 @@ mod container;
 mod environment;
 mod error;
 mod launch;
+mod level;
 mod privileges;
 mod process;
 mod procfs;

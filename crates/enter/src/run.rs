@@ -12,6 +12,7 @@ use crate::command::Command;
 use crate::container::Container;
 use crate::error::{Error, caller};
 use crate::launch::{Launch, Launched};
+use crate::level;
 use crate::process::{Child, Ended};
 use crate::procfs::{self, ProcessDir};
 use crate::relay::{End, Flow};
@@ -79,10 +80,18 @@ fn streams(command: &Command) -> io::Result<(Streams, Ends)> {
     if command.tty {
         return Ok((Streams::Terminal(terminal::size()), None));
     }
-    let (output_own, output) = own_pipe(false)?;
-    let (error_own, error) = own_pipe(false)?;
+    let context = command.label.as_ref().and_then(level::at_level_of);
+    let pipe = |own_writes| -> io::Result<_> {
+        let (own, theirs) = own_pipe(own_writes)?;
+        if let Some(context) = &context {
+            level::label_pipe(&theirs, context);
+        }
+        Ok((own, theirs))
+    };
+    let (output_own, output) = pipe(false)?;
+    let (error_own, error) = pipe(false)?;
     let (input_own, input) = if command.interactive {
-        let (own, theirs) = own_pipe(true)?;
+        let (own, theirs) = pipe(true)?;
         (Some(own), theirs)
     } else {
         (None, null()?)

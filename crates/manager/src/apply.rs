@@ -120,6 +120,7 @@ impl Apply<'_> {
         }
         let content = self.identity.content_on(host)?;
         let root = content.stage(config.private_users)?;
+        label::label_top(host, &root, &config.file_label)?;
         let files = populate::populate(host, self.plan, &root, self.control)?;
         self.control.check()?;
         label::label(host, &root, &config.file_label, self.control)?;

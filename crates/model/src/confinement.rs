@@ -103,6 +103,10 @@ impl fmt::Display for Confinement {
 pub const PROCESS_TYPE: &str = "virt_sandbox_container_t";
 /// The type of containers' files in that module.
 pub const CONTENT_TYPE: &str = "virt_sandbox_content_t";
+/// The type of a container's first process in that module, until it executes systemd.
+pub const INIT_TYPE: &str = "virt_sandbox_init_t";
+/// The type of the host's directory that a container sees, with the readiness socket.
+pub const NOTIFY_TYPE: &str = "virt_sandbox_notify_t";
 
 /// The name of the cgroup in which a container's processes are, the root of its cgroup namespace.
 ///

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::confinement::{INIT_TYPE, NOTIFY_TYPE, PROCESS_TYPE};
 use serde::{Deserialize, Serialize};
 
 /// A category of the policy, `c0` to `c1023` (the `NCATS` of the reference policy's mcs build).
@@ -348,6 +349,47 @@ impl SecurityContext {
     #[must_use]
     pub fn level(&self) -> &Level {
         &self.level
+    }
+
+    /// The context that a container's first process starts with. The init has a domain of its own in
+    /// the project's policy, and systemd gets the container's when the init executes it; in any other
+    /// policy both have the container's.
+    ///
+    /// ```
+    /// use vss_model::SecurityContext;
+    /// let first = |label: &str| label.parse::<SecurityContext>().unwrap().of_init().to_string();
+    /// assert_eq!(
+    ///     first("system_u:system_r:virt_sandbox_container_t:s0:c1,c2"),
+    ///     "system_u:system_r:virt_sandbox_init_t:s0:c1,c2"
+    /// );
+    /// let other = "system_u:system_r:container_t:s0:c1,c2";
+    /// assert_eq!(first(other), other);
+    /// ```
+    #[must_use]
+    pub fn of_init(&self) -> Self {
+        if self.type_name == PROCESS_TYPE {
+            self.with_type(INIT_TYPE)
+        } else {
+            self.clone()
+        }
+    }
+
+    /// The context of the host's directory that a container with this label sees; `None` where
+    /// the label is not of the project's policy, which then has no type for it.
+    #[must_use]
+    pub fn of_notify(&self) -> Option<Self> {
+        let object = Self {
+            role: "object_r".to_owned(),
+            ..self.with_type(NOTIFY_TYPE)
+        };
+        (self.type_name == PROCESS_TYPE).then_some(object)
+    }
+
+    fn with_type(&self, type_name: &str) -> Self {
+        Self {
+            type_name: type_name.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// The same user, role and type at another level.

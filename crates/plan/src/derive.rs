@@ -68,7 +68,7 @@ pub fn domain_spec(config: &SandboxConfig) -> DomainSpec {
         filesystems,
         interfaces: config.network.iter().map(interface).collect(),
         private_users: config.private_users,
-        label: Some(config.label.clone()),
+        label: Some(config.label.of_init()),
     }
 }
 
@@ -116,7 +116,7 @@ fn init_args(config: &SandboxConfig) -> Vec<String> {
         args.push(path.as_path().to_string_lossy().into_owned());
     }
     args.push("--label".to_owned());
-    args.push(config.label.to_string());
+    args.push(config.label.of_init().to_string());
     args.push("--".to_owned());
     args.push(SYSTEMD.to_owned());
     args

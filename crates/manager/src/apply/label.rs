@@ -22,9 +22,8 @@ pub(super) fn label(
     control: &Control<'_>,
 ) -> Result<()> {
     let labeller = host.labeller();
-    if let Err(error) = labeller.set(root.as_fd(), context) {
-        let optional = labeller.mode() == Mode::Disabled && is_unsupported(&error);
-        return if optional { Ok(()) } else { Err(error.into()) };
+    if !label_top(host, root, context)? {
+        return Ok(());
     }
     let mut census = LinkCensus::default();
     root.walk(top().as_path(), &mut |node| -> Result<()> {
@@ -38,6 +37,18 @@ pub(super) fn label(
         }
         Ok(labeller.set(node.fd, context)?)
     })
+}
+
+/// Sets the label of the tree's own directory, before anything is in it: what is made in it has the
+/// type from its first moment, wherever the tree lies. False where labels can't be kept and none is
+/// needed.
+pub(super) fn label_top(host: &Host, root: &Root, context: &SecurityContext) -> Result<bool> {
+    let labeller = host.labeller();
+    match labeller.set(root.as_fd(), context) {
+        Ok(()) => Ok(true),
+        Err(error) if labeller.mode() == Mode::Disabled && is_unsupported(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn top() -> AbsPath {

@@ -3,8 +3,8 @@
 //! A list of what is refused, not of what is allowed: what services call is not known beforehand,
 //! and the capabilities do the main work. The filter is for what no capability guards (the keys
 //! of the host's root, terminal input of others), what a kept capability would allow (kexec by
-//! `SYS_BOOT`; bpf, perf events and the kernel's log by `SYS_ADMIN`), and what a user namespace would
-//! bring back.
+//! `SYS_BOOT`; bpf, perf events, the kernel's log, and the host's file systems by `SYS_ADMIN`), and
+//! what a user namespace would bring back.
 //!
 //! What is refused with `EPERM` exists but is not for a container; with `ENOSYS`, programs see an
 //! older kernel and have a way without it: systemd, PAM and krb5 go on without keyrings, MariaDB
@@ -108,6 +108,9 @@ const MACHINE: [Call; 16] = [
     call(156, NONE), // _sysctl
 ];
 
+/// Chooses a mount to change the options of its file system, past [`MOUNT`]; mount(8) goes on without.
+const FSPICK: [Call; 1] = [call(433, 433)];
+
 /// Does what the filter refuses without passing through it, sockets for one.
 const IO_URING: [Call; 3] = [
     call(425, 425), // io_uring_setup
@@ -116,7 +119,26 @@ const IO_URING: [Call; 3] = [
 ];
 
 const IOCTL: Call = call(16, 29);
+const MOUNT: Call = call(165, 40);
 const SOCKET: Call = call(41, 198);
+/// A remount without [`MS_BIND`] changes the file system itself, which the host has mounted too: it
+/// would be read-only for all. systemd's own remounts are of one mount, with it.
+const MS_REMOUNT: u32 = 32;
+const MS_BIND: u32 = 4096;
+/// Requests that stop or change the file system that an open file lies on, with `CAP_SYS_ADMIN` and
+/// nothing else: freeze, thaw, trim, shut down, resize, and the text and number that it is known by.
+const OF_FILE_SYSTEMS: [u32; 8] = [
+    0xc004_5877, // FIFREEZE
+    0xc004_5878, // FITHAW
+    0xc018_5879, // FITRIM
+    0x8004_587d, // EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN
+    0x4008_6610, // EXT4_IOC_RESIZE_FS
+    0x0000_6611, // EXT4_IOC_SWAP_BOOT
+    0x4008_662c, // EXT4_IOC_SETFSUUID
+    0x4100_9432, // FS_IOC_SETFSLABEL
+];
+/// Has the kernel write to this terminal what is meant for the machine's console.
+const TIOCCONS: u32 = 0x541d;
 /// Types into a terminal: that of an administrator who lent his.
 const TIOCSTI: u32 = 0x5412;
 /// The same by way of the console's selection.
@@ -127,6 +149,7 @@ const NETLINK_AUDIT: u32 = 9;
 const AF_VSOCK: u32 = 40;
 
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const NOT_BELOW: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
@@ -161,8 +184,10 @@ pub fn program(confinement: Confinement, arch: Arch) -> Vec<SockFilter> {
     if is_strict(confinement) {
         program.refuse(&MACHINE, EPERM);
         program.refuse(&IO_URING, ENOSYS);
+        program.refuse(&FSPICK, ENOSYS);
+        program.refuse_remounts();
     }
-    program.refuse_terminal_input();
+    program.refuse_requests(confinement);
     program.refuse_sockets(confinement);
     program.push(RETURN, 0, 0, ALLOW);
     program.code
@@ -210,12 +235,30 @@ impl Program {
         }
     }
 
-    fn refuse_terminal_input(&mut self) {
-        self.push(EQUAL, 0, 5, self.number(&IOCTL));
-        self.push(LOAD, 0, 0, argument(1));
-        self.push(EQUAL, 1, 0, TIOCSTI);
-        self.push(EQUAL, 0, 1, TIOCLINUX);
+    /// Those of file systems; those of single mounts pass.
+    fn refuse_remounts(&mut self) {
+        self.push(EQUAL, 0, 5, self.number(&MOUNT));
+        self.push(LOAD, 0, 0, argument(3));
+        self.push(AND, 0, 0, MS_REMOUNT | MS_BIND);
+        self.push(EQUAL, 0, 1, MS_REMOUNT);
         self.push(RETURN, 0, 0, ERRNO | EPERM);
+        self.push(RETURN, 0, 0, ALLOW);
+    }
+
+    fn refuse_requests(&mut self, confinement: Confinement) {
+        let mut refused = vec![TIOCSTI, TIOCLINUX];
+        if is_strict(confinement) {
+            refused.push(TIOCCONS);
+            refused.extend(OF_FILE_SYSTEMS);
+        }
+        // each is two instructions; a load before them and a verdict after
+        let body = u8::try_from(2 * refused.len() + 2).unwrap_or(u8::MAX);
+        self.push(EQUAL, 0, body, self.number(&IOCTL));
+        self.push(LOAD, 0, 0, argument(1));
+        for request in refused {
+            self.push(EQUAL, 0, 1, request);
+            self.push(RETURN, 0, 0, ERRNO | EPERM);
+        }
         self.push(RETURN, 0, 0, ALLOW);
     }
 

@@ -1,4 +1,4 @@
-//! The program is run by a small interpreter of the four instructions that it uses.
+//! The program is run by a small interpreter of the five instructions that it uses.
 
 use super::*;
 
@@ -20,6 +20,10 @@ fn run(program: &[SockFilter], arch: u32, nr: u32, args: [u64; 6]) -> Result<(),
             LOAD => {
                 let start = step.k as usize;
                 accumulator = u32::from_le_bytes(data[start..start + 4].try_into().unwrap());
+                0
+            }
+            AND => {
+                accumulator &= step.k;
                 0
             }
             EQUAL if accumulator == step.k => step.jt,
@@ -47,7 +51,6 @@ fn decide(confinement: Confinement, arch: Arch, call: &Call, args: [u64; 6]) -> 
 }
 
 const READ: Call = call(0, 63);
-const MOUNT: Call = call(165, 40);
 const CLONE: Call = call(56, 220);
 const REBOOT: Call = call(169, 142);
 
@@ -154,5 +157,44 @@ fn every_jump_lands_inside_and_every_path_ends() {
         for nr in 0..500 {
             let _ = run(&program, arch.audit(), nr, [u64::MAX; 6]);
         }
+    }
+}
+
+#[test]
+fn a_file_system_is_not_remounted_and_a_mount_is() {
+    for (confinement, arch) in both() {
+        let strict = confinement != Confinement::None;
+        let with = |flags| decide(confinement, arch, &MOUNT, [0, 0, 0, flags, 0, 0]);
+        let refused = if strict { Err(EPERM) } else { Ok(()) };
+        // read-only for all; the same with other flags around it, and above the flags' 32 bits
+        for flags in [32, 32 | 1, 32 | 2 | 4 | 8, 32 | 1 << 40] {
+            assert_eq!(with(flags), refused, "{confinement} {flags:#x}");
+        }
+        // systemd's, of one mount; a bind mount; a new file system
+        for flags in [32 | 4096 | 1, 4096 | 16384, 0, 2 | 4] {
+            assert_eq!(with(flags), Ok(()), "{confinement} {flags:#x}");
+        }
+        let pick = decide(confinement, arch, &FSPICK[0], [0; 6]);
+        assert_eq!(pick, if strict { Err(ENOSYS) } else { Ok(()) });
+    }
+}
+
+#[test]
+fn file_systems_are_not_frozen_and_files_answer() {
+    for (confinement, arch) in both() {
+        let strict = confinement != Confinement::None;
+        let request = |number: u32| {
+            let args = [0, u64::from(number), 0, 0, 0, 0];
+            decide(confinement, arch, &IOCTL, args)
+        };
+        for number in OF_FILE_SYSTEMS.into_iter().chain([TIOCCONS]) {
+            let refused = if strict { Err(EPERM) } else { Ok(()) };
+            assert_eq!(request(number), refused, "{confinement} {number:#x}");
+        }
+        // TCGETS, FIONREAD, FICLONE, FS_IOC_FSGETXATTR
+        for number in [0x5401, 0x541b, 0x4004_9409, 0x801c_581f] {
+            assert_eq!(request(number), Ok(()), "{confinement} {number:#x}");
+        }
+        assert_eq!(request(TIOCSTI), Err(EPERM));
     }
 }

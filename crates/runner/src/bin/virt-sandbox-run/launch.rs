@@ -5,10 +5,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Instant;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, statfs};
+use rustix::fs::{FlockOperation, Mode, OFlags, XattrFlags, flock, statfs};
 use vss_libvirt::{Hypervisor, Libvirt, Networks, RunningDomain, StartError};
 use vss_model::installed::NETWORK;
-use vss_model::{DomainSpec, Sanitized};
+use vss_model::{DomainSpec, Sanitized, SecurityContext};
 use vss_runner::console::Console;
 use vss_runner::notify::Inbox;
 use vss_runner::sys;
@@ -134,8 +134,23 @@ fn make_inbox(sandbox: &Sandbox) -> Result<Inbox, Error> {
         }
         _ => {}
     }
+    if is_selinux_on()
+        && let Some(context) = sandbox.config.label.of_notify()
+    {
+        label(&directory, &context).map_err(at("label", &directory))?;
+    }
     let path = directory.join("notify");
     let inbox = Inbox::bind(&path).map_err(at("listen at", &path))?;
     sandbox.lend(&directory, &path)?;
     Ok(inbox)
+}
+
+/// Gives a directory a context, which what is made in it inherits. No link is followed.
+fn label(directory: &Path, context: &SecurityContext) -> std::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(directory, flags, Mode::empty())?;
+    let value = format!("{context}\0");
+    let flags = XattrFlags::empty();
+    rustix::fs::fsetxattr(directory, "security.selinux", value.as_bytes(), flags)?;
+    Ok(())
 }
