@@ -128,6 +128,18 @@ fn usage_errors_name_the_problem() {
             &["create", "-u", "a", "--confinement", "strong", "web1"],
             "auto, selinux, userns, reduced and none",
         ),
+        (
+            &["create", "-u", "a", "--private-users=0:65536", "web1"],
+            "host's own users",
+        ),
+        (
+            &["create", "-u", "a", "--private-users=100000:-1", "web1"],
+            "BASE:COUNT",
+        ),
+        (
+            &["create", "-u", "a", "--private-users=100000:1", "web1"],
+            "too few",
+        ),
         (&["list", "--format", "yaml"], "yaml"),
         (&["start"], "<NAME>"),
         (&["execute", "web1"], "<COMMAND>"),

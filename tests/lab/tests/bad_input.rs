@@ -40,8 +40,24 @@ fn a_request_that_does_not_fit_the_host_changes_nothing() {
     // SELinux and user namespaces are not to be had in the lab.
     refused(
         &["-u", "apache2.service", "x1"],
-        &["--confinement reduced", "--confinement none"],
+        &[
+            "SELinux is off",
+            "cgroup v1",
+            "--confinement reduced",
+            "--confinement none",
+        ],
     );
+    for (options, reason) in [
+        (["--confinement", "userns"], "cgroup v1"),
+        (
+            ["--private-users=pick", "--confinement=reduced"],
+            "cgroup v1",
+        ),
+        (["--confinement", "selinux"], "SELinux is off"),
+    ] {
+        let args = [&options[..], &["-u", "apache2.service", "x1"]].concat();
+        refused(&args, &["is not to be had on this host", reason]);
+    }
     refused(
         &[
             "--confinement",
@@ -294,6 +310,19 @@ fn a_config_edited_into_nonsense_is_named_and_keeps_no_stop_and_no_delete() {
     let text = lab.vss(&["start", "nonsense"]).failed(1);
     for word in [config, "version 99", "use the program that wrote it"] {
         assert!(text.contains(word), "{word} is not in {text}");
+    }
+    // What the host does not bear out is not started, and no longer claimed.
+    for (confinement, reason) in [
+        ("\"selinux\"", "SELinux is off"),
+        ("\"userns\"\nprivate-users = \"100000:65536\"", "cgroup v1"),
+    ] {
+        let text = sound.replace("\"reduced\"", confinement);
+        std::fs::write(config, text).expect("an edit");
+        let said = lab.vss(&["start", "nonsense"]).failed(1);
+        assert!(said.contains(reason), "{reason} is not in {said}");
+        let list = lab.vss(&["list", "--format", "json"]).json();
+        let claimed = list[0]["as_planned"].as_bool();
+        assert_eq!(claimed, Some(reason == "cgroup v1"), "{list}");
     }
     // Corrected, it is as it was.
     std::fs::write(config, &sound).expect("an edit");

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use rustix::fs::{FsWord, statfs};
 use vss_model::confinement::PROCESS_TYPE;
 use vss_model::{Confinement, SandboxConfig};
 
@@ -15,23 +16,33 @@ use crate::error::Error;
 /// Where the kernel's SELinux is asked (selinux(8)).
 const SELINUX: &str = "/sys/fs/selinux";
 
+/// Of `linux/magic.h`.
+const CGROUP2_SUPER_MAGIC: FsWord = 0x6367_7270;
+
 /// Refuses a start whose confinement would not hold.
 pub(crate) fn check(config: &SandboxConfig, selinux_is_on: bool) -> Result<(), Error> {
-    if config.confinement != Confinement::Selinux {
-        return Ok(());
-    }
-    let reason = if selinux_is_on {
-        lacks(config, Path::new(SELINUX))
-    } else {
-        Some("SELinux is off".to_owned())
+    let by_label = match config.confinement {
+        Confinement::Selinux if selinux_is_on => lacks(config, Path::new(SELINUX)),
+        Confinement::Selinux => Some("SELinux is off".to_owned()),
+        _ => None,
     };
-    match reason {
-        None => Ok(()),
-        Some(reason) => Err(Error::NotConfined {
-            name: config.name.clone(),
-            reason,
-        }),
+    let refused = |by: &'static str, reason| Error::NotConfined {
+        name: config.name.clone(),
+        by,
+        reason,
+    };
+    if let Some(reason) = by_label {
+        return Err(refused("selinux", reason));
     }
+    if config.private_users.is_some() && !has_cgroup_v2() {
+        let reason = "systemd does not run in a user namespace on this host's cgroup v1";
+        return Err(refused("private-users", reason.to_owned()));
+    }
+    Ok(())
+}
+
+fn has_cgroup_v2() -> bool {
+    statfs("/sys/fs/cgroup").is_ok_and(|found| found.f_type == CGROUP2_SUPER_MAGIC)
 }
 
 /// Why SELinux does not hold the processes of this config; `None` where it does. What can't be read

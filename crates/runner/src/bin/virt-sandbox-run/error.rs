@@ -31,8 +31,12 @@ pub(crate) enum Error {
     Start(StartError),
     #[error("the first process of {name} gave up: {said}")]
     GaveUp { name: SandboxName, said: String },
-    #[error("{name} is not started: its config says selinux, and {reason}")]
-    NotConfined { name: SandboxName, reason: String },
+    #[error("{name} is not started: its config says {by}, and {reason}")]
+    NotConfined {
+        name: SandboxName,
+        by: &'static str,
+        reason: String,
+    },
     #[error("{} belongs to user {found}, and its config has {wanted} for root inside", .path.display())]
     Owner {
         path: PathBuf,
@@ -75,9 +79,12 @@ impl Error {
             Self::Network(error) => error.hint(),
             Self::Start(error) => error.hint(),
             Self::RunAlready(name) => Some(format!("see `virt-sandbox-service status {name}`")),
-            Self::NotConfined { name, .. } => Some(format!(
+            Self::NotConfined { name, by, .. } if *by == "selinux" => Some(format!(
                 "`setenforce 1` and `make install-policy`, or create {name} anew with another --confinement"
             )),
+            Self::NotConfined { name, .. } => {
+                Some(format!("create {name} anew with --confinement reduced"))
+            }
             Self::Owner { .. } => Some(
                 "put back what the config had for private-users, or create the container anew"
                     .to_owned(),
