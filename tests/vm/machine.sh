@@ -112,6 +112,13 @@ machine_lost() {
     tail -n 25 -- "$machine_dir/console" "$machine_dir/qemu.log" >&2 || true
 }
 
+# The seconds of a processor that the machine has taken: what a busy host of it doesn't change.
+machine_worked() {
+    local hertz
+    hertz=$(getconf CLK_TCK)
+    awk -v hertz="$hertz" '{ print int(($14 + $15) / hertz) }' "/proc/$machine_pid/stat" 2>/dev/null || echo 0
+}
+
 # Runs a command line in the machine as root, as an administrator does who logs in. The key exchange
 # is one that an emulated processor is quick at.
 machine() {
