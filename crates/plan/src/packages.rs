@@ -21,7 +21,7 @@ pub(crate) struct PackageClosure<'a> {
     pub(crate) packages: BTreeMap<PackageName, &'a Package>,
     /// Those that own the service, and their plug-ins.
     pub(crate) seeds: BTreeSet<PackageName>,
-    /// What the service may be called: names of seeds and of their sources.
+    /// What the service may be called: names of seeds, of their sources and of the units asked for.
     pub(crate) names: BTreeSet<String>,
     /// Every path that a package of the closure lists.
     listed: HashSet<&'a AbsPath>,
@@ -54,6 +54,10 @@ impl<'a> PackageClosure<'a> {
             closure.add_dependencies(ask, rules);
         }
         closure.names = closure.names_of_seeds();
+        let asked_for = units.members.values().filter(|m| m.requested);
+        closure
+            .names
+            .extend(asked_for.map(|m| m.facts.name.prefix().to_owned()));
         let files = closure.packages.values().flat_map(|p| &p.files);
         closure.listed = files.map(|f| &f.path).collect();
         closure

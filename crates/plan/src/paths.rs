@@ -346,7 +346,6 @@ impl Scope<'_, '_> {
         let mut names = self.packages.names.clone();
         for member in self.units.members.values() {
             if member.requested {
-                names.insert(member.facts.name.prefix().to_owned());
                 names.extend(member.facts.last("User").map(str::to_owned));
             }
         }

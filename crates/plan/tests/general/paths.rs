@@ -64,6 +64,19 @@ fn a_directory_named_after_the_service_is_its_own_whoever_puts_files_there() {
 }
 
 #[test]
+fn a_directory_named_after_the_unit_is_its_own_too() {
+    let mut world = World::new();
+    // as Debian's openssh-server has ssh.service, and systemd a file in /etc/ssh
+    world.remove_package("web");
+    let listed = [WEB, "/usr/sbin/web", "/etc/web/", "/etc/web/moduli"];
+    world.package("open-server", "open", &[], &listed);
+    world.package("stranger", "stranger", &[], &["/etc/web/conf.d/strange"]);
+    world.file("/etc/web/made-by-a-script", "");
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+}
+
+#[test]
 fn links_and_paths_in_configuration_are_followed() {
     let mut world = World::new();
     world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);

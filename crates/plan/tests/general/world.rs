@@ -156,6 +156,10 @@ impl World {
         self.packages.insert(name.into(), package);
     }
 
+    pub(crate) fn remove_package(&mut self, name: &str) {
+        self.packages.remove(&PackageName::from(name));
+    }
+
     pub(crate) fn remove(&mut self, at: &str) {
         self.nodes.remove(&path(at));
     }
