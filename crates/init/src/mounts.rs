@@ -88,11 +88,15 @@ pub(crate) fn list() -> Result<Vec<Mounted>, Failure> {
 pub(crate) fn check_own_trees(writable: &[PathBuf]) -> Result<(), Failure> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let root = open_tree(CWD, "/", flags).map_err(Failure::io(Stage::Mounts, "/"))?;
+    check_beneath(&root, writable)
+}
+
+fn check_beneath(root: &OwnedFd, writable: &[PathBuf]) -> Result<(), Failure> {
     for path in writable {
         let inside = path.strip_prefix("/").unwrap_or(path);
         let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
-        match openat2(&root, inside, look, Mode::empty(), resolve) {
+        match openat2(root, inside, look, Mode::empty(), resolve) {
             Ok(_) => {}
             Err(Errno::LOOP) => {
                 let text = format!("{}: a link leads to it", path.display());
@@ -313,6 +317,36 @@ mod tests {
         Mounted {
             target: target.into(),
             read_only,
+        }
+    }
+
+    #[test]
+    fn a07_a_link_in_the_way_to_a_tree_is_refused() {
+        let place = std::env::temp_dir().join(format!("vss-init-a07-{}", std::process::id()));
+        fs::create_dir_all(place.join("srv/data")).unwrap();
+        fs::create_dir_all(place.join("host/data")).unwrap();
+        let root = OwnedFd::from(fs::File::open(&place).unwrap());
+        let check = |path: &str| check_beneath(&root, &[path.into()]);
+        check("/srv/data").unwrap();
+        for target in ["../host/data", "/host/data"] {
+            fs::rename(place.join("srv/data"), place.join("srv/aside")).unwrap();
+            std::os::unix::fs::symlink(target, place.join("srv/data")).unwrap();
+            let failure = check("/srv/data").unwrap_err().to_string();
+            assert!(
+                failure.contains("/srv/data: a link leads to it"),
+                "{failure}"
+            );
+            fs::remove_file(place.join("srv/data")).unwrap();
+            fs::rename(place.join("srv/aside"), place.join("srv/data")).unwrap();
+        }
+        fs::rename(place.join("srv"), place.join("aside")).unwrap();
+        std::os::unix::fs::symlink("aside", place.join("srv")).unwrap();
+        assert!(check("/srv/data").is_err(), "a link further up");
+        fs::remove_file(place.join("srv")).unwrap();
+        fs::rename(place.join("aside"), place.join("srv")).unwrap();
+        check("/srv/data").unwrap();
+        for directory in ["srv/data", "srv", "host/data", "host", ""] {
+            fs::remove_dir(place.join(directory)).unwrap();
         }
     }
 

@@ -101,41 +101,6 @@ fn a07_a_content_that_was_bent_while_it_was_stopped_is_not_started() {
     sandbox.start();
 }
 
-/// On a reboot libvirt starts the container by itself, and the runner has no look at its content first.
-/// Here it may undo mounts, as it may with users of its own.
-#[test]
-fn a07_a_reboot_leads_to_no_directory_of_the_host() {
-    let lab = Lab::enter();
-    let options = [
-        "-u",
-        "apache2.service",
-        "-N",
-        "none",
-        "--confinement",
-        "none",
-    ];
-    let sandbox = lab.create("reboot", &options);
-    sandbox.start();
-    fs::create_dir_all("/srv/lab-a07-reboot").expect("a directory of the host");
-    fs::write("/srv/lab-a07-reboot/passwd", "the host's\n").expect("a file of the host");
-    let bend = "mount -o remount,bind,rw / && umount -l /etc && mv /etc /etc.aside \
-        && ln -s ../../../../../srv/lab-a07-reboot /etc";
-    sandbox.execute(&["sh", "-c", bend]).ok();
-    let _ = sandbox.execute(&["/usr/bin/systemctl", "reboot"]).code();
-    sandbox.settles("failed");
-    let aside = content("reboot", "/etc.aside");
-    // The pair: with the directory back in its place it starts, and so reboots.
-    fs::remove_file(content("reboot", "/etc")).expect("the link");
-    fs::rename(aside, content("reboot", "/etc")).expect("the directory");
-    sandbox.start();
-    let before = sandbox.first_process();
-    let _ = sandbox.execute(&["systemctl", "reboot"]).code();
-    wait_until(|| {
-        let status = sandbox.status();
-        status["state"] == "running" && status["init_pid"] != before
-    });
-}
-
 /// Waits inside for a process that runs a program of this name, takes hold of that file by the
 /// process, and writes to it when the process is gone. What holds the process until then is a
 /// library that its dynamic linker is told to load, a pipe that nobody writes to.
