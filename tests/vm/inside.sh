@@ -148,7 +148,7 @@ install_probe() {
     dpkg --install /var/tmp/probe.deb >/dev/null
     systemctl daemon-reload
     for name in "$@"; do
-        "$vss" create -u probe.service "$name" >/dev/null
+        "$vss" create -u probe.service --confinement reduced "$name" >/dev/null
     done
 }
 
