@@ -118,8 +118,8 @@ fn directories(membership: &str, mountinfo: &str, payload: &str) -> Vec<String> 
         .collect()
 }
 
-/// The file through which processes are moved to the cgroup that this process is in, in any
-/// hierarchy.
+/// The file through which processes are moved to the cgroup that this process is in, in any v1
+/// hierarchy; `None` on a host without v1.
 pub(crate) fn own_procs() -> Option<PathBuf> {
     let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
@@ -129,6 +129,9 @@ pub(crate) fn own_procs() -> Option<PathBuf> {
 fn procs(membership: &str, mountinfo: &str) -> Option<PathBuf> {
     membership.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        if controllers.is_empty() {
+            return None;
+        }
         let mut mounts = mountinfo.lines();
         let (point, root) = mounts.find_map(|line| mount_point(line, controllers))?;
         let path = path.strip_prefix(root)?.trim_start_matches('/');
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_cgroup_is_found_in_the_first_hierarchy_that_is_mounted() {
+    fn the_own_cgroup_is_found_in_the_first_v1_hierarchy_that_is_mounted() {
         let found = |membership: &str| procs(membership, V1);
         assert_eq!(
             found("2:memory:/m/x\n4:cpu,cpuacct:/m/x\n3:pids:/\n").unwrap(),
@@ -187,7 +190,8 @@ mod tests {
             found("3:pids:/\n").unwrap(),
             Path::new("/sys/fs/cgroup/pids/cgroup.procs")
         );
-        assert_eq!(found("0::/x\n"), None);
+        let v2 = "1 2 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
+        assert_eq!(procs("0::/x\n", v2), None);
     }
 
     #[test]
