@@ -316,6 +316,23 @@ impl Store {
         Ok(all)
     }
 
+    /// Does `release` where no sandbox has an address on `network`. Nobody reserves or releases
+    /// meanwhile: nobody comes onto a network that goes, and no two take it away at once. `None`
+    /// where it is in use.
+    ///
+    /// # Errors
+    /// Where a reservation can't be read.
+    pub fn unless_reserved<T>(
+        &self,
+        network: &str,
+        release: impl FnOnce() -> T,
+    ) -> Result<Option<T>> {
+        let _lock = self.lock_reservations()?;
+        let addresses = self.in_use_beside(&[])?.addresses;
+        let in_use = addresses.iter().any(|address| address.network == network);
+        Ok((!in_use).then(release))
+    }
+
     /// Takes away the reservations that a crash left behind: those of a UUID that has neither
     /// journal nor config. A sandbox whose journal or config can't be read keeps its own.
     /// Returns the UUIDs whose reservations went.

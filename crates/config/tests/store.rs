@@ -2,10 +2,11 @@
 //! disk or a hundred others at once leave of it.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use rustix::fs::FlockOperation;
 use tempfile::TempDir;
 use vss_config::{
     Beginning, Error, Failure, InUse, Phase, Places, RuntimeState, Saved, Store, Untrusted, parse,
@@ -506,6 +507,27 @@ fn an_address_is_reserved_with_its_hardware_address_or_not_at_all() {
             .reserve_address(&network(2), &name("d"), Uuid::from_u128(4))
             .unwrap()
     );
+}
+
+#[test]
+fn a_network_goes_when_nobody_is_on_it_and_nobody_comes_meanwhile() {
+    let World { root, store } = world();
+    let a = Uuid::from_u128(1);
+    let own = network(2).network;
+    assert!(store.reserve_address(&network(2), &name("a"), a).unwrap());
+    let released = store.unless_reserved(&own, || panic!("it is in use"));
+    assert_eq!(released.unwrap(), None);
+    let released = store.unless_reserved("other", || 1);
+    assert_eq!(released.unwrap(), Some(1));
+
+    store.release(a).unwrap();
+    let lock = root.path().join("run/libvirt-sandbox/.locks/reservations");
+    let is_locked = || {
+        let file = File::open(&lock).unwrap();
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+    };
+    assert!(!is_locked());
+    assert_eq!(store.unless_reserved(&own, is_locked).unwrap(), Some(true));
 }
 
 #[test]

@@ -88,17 +88,14 @@ pub(crate) fn release_network(host: &Host, config: Option<&SandboxConfig>) -> Re
     if !config.is_none_or(is_own) {
         return Ok(());
     }
-    // reservations and not configs: a sandbox that is just being made has one
-    let reserved = host.store().in_use()?.addresses;
-    let mut networks = reserved.iter().map(|address| address.network.as_str());
-    if networks.any(|network| network == NetworkChoice::OWN) {
-        return Ok(());
-    }
-    match host.networks() {
+    let release = || match host.networks() {
         Ok(networks) => Ok(networks.release().map(drop)?),
         // without libvirt there is no network either
         Err(_) => Ok(()),
-    }
+    };
+    // reservations and not configs: a sandbox that is just being made has one
+    let released = host.store().unless_reserved(NetworkChoice::OWN, release)?;
+    released.unwrap_or(Ok(()))
 }
 
 fn nothing_left(name: &SandboxName) -> DeleteOutcome {
