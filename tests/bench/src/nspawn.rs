@@ -12,6 +12,17 @@ use crate::program::{Running, run};
 const BRIDGE: &str = "bench0";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
+const NETNS: &str = "bench";
+
+/// Where the container's end of the veth pair is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Veth {
+    /// In the container's network namespace at once.
+    InPlace,
+    /// On the host, and then moved, by the command that libvirt runs for it too.
+    Moved,
+}
+
 /// The root and the bridge, ready for a boot.
 #[derive(Debug)]
 pub(crate) struct Nspawn {
@@ -56,37 +67,21 @@ impl Nspawn {
     }
 
     /// Makes the network, as libvirt does in the time of a start too, and boots.
-    pub(crate) fn boot(&self) -> Result<Running> {
-        run(&["ip", "netns", "add", "bench"])?;
-        run(&[
-            "ip",
-            "link",
-            "add",
-            "vbench",
-            "master",
-            BRIDGE,
-            "up",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "eth0",
-            "address",
-            "02:00:00:00:00:02",
-            "netns",
-            "bench",
-        ])?;
-        run(&[
-            "ip",
-            "-n",
-            "bench",
-            "address",
-            "add",
-            "192.0.2.2/24",
-            "dev",
-            "eth0",
-        ])?;
-        run(&["ip", "-n", "bench", "link", "set", "eth0", "up"])?;
+    pub(crate) fn boot(&self, veth: Veth) -> Result<Running> {
+        run(&["ip", "netns", "add", NETNS])?;
+        let pair = "ip link add vbench master bench0 up type veth \
+                    peer name eth0 address 02:00:00:00:00:02";
+        let mut pair: Vec<&str> = pair.split_whitespace().collect();
+        if veth == Veth::InPlace {
+            pair.extend(["netns", NETNS]);
+        }
+        run(&pair)?;
+        if veth == Veth::Moved {
+            run(&["ip", "link", "set", "eth0", "netns", NETNS])?;
+        }
+        let address = "ip -n bench address add 192.0.2.2/24 dev eth0";
+        run(&address.split_whitespace().collect::<Vec<_>>())?;
+        run(&["ip", "-n", NETNS, "link", "set", "eth0", "up"])?;
         let bind = |dir: &str| format!("--bind={}/{dir}:/{dir}", self.content);
         Running::start(&[
             "systemd-nspawn",
@@ -112,7 +107,7 @@ impl Nspawn {
     pub(crate) fn end(&self, running: Running) -> Result<()> {
         running.stop(Signal::TERM)?;
         run(&["ip", "link", "delete", "vbench"])?;
-        run(&["ip", "netns", "delete", "bench"]).map(drop)
+        run(&["ip", "netns", "delete", NETNS]).map(drop)
     }
 
     /// Takes the root and the bridge away.
