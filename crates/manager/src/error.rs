@@ -129,10 +129,10 @@ pub enum Error {
     Rules(#[from] vss_plan::RulesError),
     /// What is stored.
     #[error(transparent)]
-    Store(#[from] vss_config::Error),
+    Store(vss_config::Error),
     /// A tree.
     #[error(transparent)]
-    Tree(#[from] vss_tree::Error),
+    Tree(vss_tree::Error),
     /// The package database.
     #[error(transparent)]
     Package(#[from] vss_package::Error),
@@ -185,12 +185,30 @@ pub enum Error {
     },
 }
 
+impl From<vss_config::Error> for Error {
+    fn from(error: vss_config::Error) -> Self {
+        match error {
+            vss_config::Error::Interrupted { .. } => Self::Cancelled,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<vss_tree::Error> for Error {
+    fn from(error: vss_tree::Error) -> Self {
+        match error {
+            vss_tree::Error::Cancelled => Self::Cancelled,
+            other => Self::Tree(other),
+        }
+    }
+}
+
 impl Error {
     /// Of which kind it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Cancelled | Self::Tree(vss_tree::Error::Cancelled) => Kind::Cancelled,
+            Self::Cancelled => Kind::Cancelled,
             Self::NoSandbox { .. } | Self::Store(vss_config::Error::NoSandbox { .. }) => {
                 Kind::NotFound
             }

@@ -9,7 +9,7 @@ use vss_model::SandboxName;
 
 use crate::control::{Control, Notice};
 use crate::delete;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::Host;
 use crate::journal::{self, Unfinished, Verb};
 use crate::outcome::Part;
@@ -40,10 +40,7 @@ pub fn recover(host: &Host, control: &Control<'_>) -> Result<()> {
 /// Waits for the right to change a sandbox.
 pub(crate) fn lock(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<Lock> {
     let notice = |_| control.notice(&Notice::Waiting(name.clone()));
-    let lock = match host.store().lock(name, notice) {
-        Err(vss_config::Error::Interrupted { .. }) => return Err(Error::Cancelled),
-        other => other?,
-    };
+    let lock = host.store().lock(name, notice)?;
     control.check()?;
     Ok(lock)
 }

@@ -1,12 +1,8 @@
 //! What bad input gets: one message with the object, the cause and what to run next, and nothing
 //! changed.
 
-use std::io::Read;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-
-use vss_lab::Lab;
 use vss_lab::snapshot::Snapshot;
+use vss_lab::{Lab, PROGRAM};
 
 const REDUCED: [&str; 2] = ["--confinement", "reduced"];
 
@@ -369,49 +365,37 @@ fn one_that_fails_does_not_keep_the_others() {
 }
 
 /// A56: a signal in the middle rolls back, whenever it comes.
+/// Calls of a create, in their order, with which of the name: at the first copies, amid them, at the
+/// labels, at the unit and the config.
+const MOMENTS: [(&str, usize); 8] = [
+    ("mkdirat", 1),
+    ("symlinkat", 1),
+    ("fchownat", 8),
+    ("pwrite64", 4),
+    ("setxattr", 1),
+    ("syncfs", 1),
+    ("renameat2", 1),
+    ("unlinkat", 1),
+];
+
 #[test]
 fn a56_an_interrupted_create_leaves_nothing() {
     let lab = Lab::enter();
     drop(lab.create("warm", &["-C", "-u", "apache2.service"]));
     let before = Snapshot::settled(&lab);
     let _sandbox = lab.expect("sig1");
-    let mut interrupted = 0;
-    for wait in (0..12).map(|n| Duration::from_millis(n * 35)) {
-        let args = [
-            "create",
-            "-C",
-            "-u",
-            "apache2.service",
-            "--confinement",
-            "reduced",
-            "sig1",
-        ];
-        let mut command = lab.prepare(&args);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let began = Instant::now();
-        let mut child = command.spawn().expect("the command");
-        while began.elapsed() < wait {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let pid = child.id().to_string();
-        let _ = lab.run("kill", &["-INT", &pid]);
-        let status = child.wait().expect("its status");
-        let mut said = String::new();
-        let _ = child.stderr.take().map(|mut e| e.read_to_string(&mut said));
-        match status.code() {
-            Some(0) => lab.vss(&["delete", "--yes", "sig1"]).ok(),
-            Some(130) => {
-                interrupted += 1;
-                String::new()
-            }
-            // Before the handler stood; nothing was done by then.
-            None => String::new(),
-            other => panic!("{other:?} after {wait:?}: {said}"),
-        };
-        before.assert_same(
-            &Snapshot::settled(&lab),
-            &format!("interrupted after {wait:?}"),
-        );
+    let create: Vec<_> = "create -C -u apache2.service --confinement reduced sig1"
+        .split(' ')
+        .collect();
+    for (call, number) in MOMENTS {
+        let trace = format!("trace={call}");
+        let inject = format!("inject={call}:signal=INT:when={number}");
+        let strace = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let args = [&strace[..], &[PROGRAM], &create].concat();
+        let text = lab.run("strace", &args).failed(130);
+        let last = text.lines().last();
+        let said = "virt-sandbox-service: interrupted, nothing is left behind";
+        assert_eq!(last, Some(said), "{call} {number}");
+        before.assert_same(&Snapshot::settled(&lab), &format!("at {call} {number}"));
     }
-    assert!(interrupted > 0, "no interrupt came in time");
 }
