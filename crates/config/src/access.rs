@@ -64,12 +64,20 @@ impl Store {
     /// # Errors
     /// Where the list can't be read.
     pub fn is_admitted(&self, directory: &Path, users: IdRange) -> Result<bool> {
-        let open = match open(directory) {
+        let list = match look(directory) {
             Err(error) if error.is_not_found() => return Ok(false),
             other => other?,
         };
-        let list = read(&open, directory)?;
         Ok(list.is_some_and(|mut list| list.dismiss(users.base())))
+    }
+
+    /// Whether who is [admitted](Self::is_admitted) gets through: a change of the directory's mode
+    /// may keep him out all the same.
+    ///
+    /// # Errors
+    /// Where the list can't be read.
+    pub fn gets_through(&self, directory: &Path, users: IdRange) -> Result<bool> {
+        Ok(look(directory)?.is_some_and(|list| list.admits(users.base())))
     }
 }
 
@@ -81,7 +89,19 @@ fn open(directory: &Path) -> Result<OwnedFd> {
 /// The list of a directory; `None` where its mode says all.
 pub(crate) fn read(open: &OwnedFd, directory: &Path) -> Result<Option<Acl>> {
     let mut bytes = vec![0; LONGEST];
-    match rustix::fs::fgetxattr(open, acl::ACCESS, &mut bytes[..]) {
+    let length = rustix::fs::fgetxattr(open, acl::ACCESS, &mut bytes[..]);
+    list(length, &bytes, directory)
+}
+
+/// The same of a directory that is not opened, which whoever may only go through it can.
+fn look(directory: &Path) -> Result<Option<Acl>> {
+    let mut bytes = vec![0; LONGEST];
+    let length = rustix::fs::getxattr(directory, acl::ACCESS, &mut bytes[..]);
+    list(length, &bytes, directory)
+}
+
+fn list(length: rustix::io::Result<usize>, bytes: &[u8], directory: &Path) -> Result<Option<Acl>> {
+    match length {
         Ok(length) => match Acl::parse(&bytes[..length]) {
             Some(list) => Ok(Some(list)),
             None => Err(Errno::INVAL).context("read the access control list of", directory),
@@ -134,6 +154,11 @@ mod tests {
         }
         // the mask stands in the group's place
         assert_eq!(mode(&parent), 0o710);
+        fs::set_permissions(&parent, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(store.is_admitted(&parent, a).unwrap());
+        assert!(!store.gets_through(&parent, a).unwrap());
+        store.admit(&parent, a).unwrap();
+        assert!(store.gets_through(&parent, a).unwrap());
         store.dismiss(&parent, a).unwrap();
         assert!(!store.is_admitted(&parent, a).unwrap());
         assert!(store.is_admitted(&parent, b).unwrap());

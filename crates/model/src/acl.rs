@@ -122,6 +122,15 @@ impl Acl {
         self.set(GROUP_OBJ, group & mask);
     }
 
+    /// Whether a user who is named gets through a directory: a mode that is set takes the mask's place.
+    #[must_use]
+    pub fn admits(&self, user: u32) -> bool {
+        let mask = self.permissions_or(MASK, 0o7);
+        let named = |e: &&Entry| e.tag == USER && e.id == user;
+        let found = self.0.iter().find(named);
+        found.is_some_and(|e| e.permissions & mask & ENTER != 0)
+    }
+
     /// Takes a user out; whether he was named.
     pub fn dismiss(&mut self, user: u32) -> bool {
         let before = self.0.len();
@@ -205,8 +214,11 @@ mod tests {
         let expected = entries.map(|(tag, id, may)| Entry::new(tag, id, may));
         assert_eq!(Acl::parse(&acl.to_bytes()).unwrap().0, expected);
         assert_eq!(strangers(&acl), Vec::<String>::new());
+        assert!(acl.admits(UID));
+        assert!(!acl.admits(7));
         assert!(acl.dismiss(UID));
         assert!(!acl.dismiss(UID));
+        assert!(!acl.admits(UID));
         assert_eq!(acl.to_bytes(), Acl::of_mode(0o700).to_bytes());
     }
 
@@ -225,6 +237,17 @@ mod tests {
         masked.0.push(Entry::new(MASK, NO_ID, 0));
         masked.admit(UID);
         assert_eq!(masked.permissions(GROUP_OBJ), 0);
+    }
+
+    #[test]
+    fn a_mask_keeps_out_who_is_named_until_he_is_admitted_anew() {
+        let mut acl = Acl::of_mode(0o700);
+        acl.admit(UID);
+        acl.set(MASK, 0);
+        assert!(!acl.admits(UID));
+        acl.admit(UID);
+        assert!(acl.admits(UID));
+        assert_eq!(strangers(&acl), Vec::<String>::new());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The way for a container's own users to what is theirs: libvirt mounts it as their root, who is
 //! nobody to the host.
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
@@ -15,7 +15,7 @@ const GROUP_ENTERS: u32 = 0o710;
 
 impl Sandbox {
     /// Lets root of the container's own users through to the content, where that was undone
-    /// meanwhile: by a restored backup, say.
+    /// meanwhile: by a restored backup or a chmod, say.
     pub(crate) fn admit(&self) -> Result<(), Error> {
         let (Some(users), Some(parent)) = (
             self.config.private_users,
@@ -23,7 +23,7 @@ impl Sandbox {
         ) else {
             return Ok(());
         };
-        if !self.store.is_admitted(parent, users)? {
+        if !self.store.gets_through(parent, users)? {
             self.store.admit(parent, users)?;
         }
         Ok(())
@@ -37,13 +37,22 @@ impl Sandbox {
         };
         let runtime = self.store.places().runtime(self.name());
         for path in [runtime.as_path(), directory] {
-            chown(path, None, Some(users.base())).map_err(at("change the group of", path))?;
-            let mode = PermissionsExt::from_mode(GROUP_ENTERS);
-            std::fs::set_permissions(path, mode).map_err(at("change the mode of", path))?;
+            enter_by_group(path, users.base())?;
         }
         let root = Some(users.base());
         chown(socket, root, root).map_err(at("change the owner of", socket))
     }
+}
+
+/// The mode comes before the group: the kernel asks for CAP_FSETID where the mode of what has a
+/// foreign group is changed, and the policy does not give it.
+fn enter_by_group(path: &Path, group: u32) -> Result<(), Error> {
+    let found = std::fs::symlink_metadata(path).map_err(at("look at", path))?;
+    if found.mode() & 0o7777 != GROUP_ENTERS {
+        let mode = PermissionsExt::from_mode(GROUP_ENTERS);
+        std::fs::set_permissions(path, mode).map_err(at("change the mode of", path))?;
+    }
+    chown(path, None, Some(group)).map_err(at("change the group of", path))
 }
 
 /// Refuses content that belongs to other users than the config says: with the host's root for
