@@ -226,7 +226,7 @@ happens() {
 # --- what the table says --------------------------------------------------------------------------
 
 # The columns after the attempt and what it is.
-columns=(none reduced userns otherwise)
+columns=(none reduced userns selinux selinux+userns permissive otherwise)
 declare -A wanted
 
 read_table() {
