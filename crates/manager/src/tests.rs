@@ -1,6 +1,7 @@
 //! The verbs on a host in a temporary directory: the file system, package database, unit files,
 //! store and plan are real, the daemons are fakes.
 
+mod confinement;
 mod crash;
 mod create;
 mod delete;

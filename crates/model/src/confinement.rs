@@ -6,8 +6,11 @@
 //! - [`capability`]: which capabilities are kept, with a reason for each.
 //! - [`seccomp`]: the system calls that are refused, as a program for the kernel.
 //! - [`surface`]: which files of `/proc` and `/sys` are out of sight.
+//!
+//! [`decision`] is how the kernel is asked whether its SELinux makes an exception for a domain.
 
 pub mod capability;
+pub mod decision;
 pub mod seccomp;
 pub mod surface;
 

@@ -71,6 +71,9 @@ fn lacks_selinux(host: &HostFacts) -> Option<&'static str> {
     match host.selinux {
         SelinuxMode::Disabled => Some("SELinux is off"),
         SelinuxMode::Permissive => Some("SELinux is permissive, which refuses nothing"),
+        SelinuxMode::Exempt => Some(
+            "SELinux is permissive for virt_sandbox_container_t (`semanage permissive -l`), which it refuses nothing",
+        ),
         SelinuxMode::Enforcing if !host.policy_module => {
             Some("the policy module of virt-sandbox is not loaded (`make install-policy`)")
         }

@@ -163,6 +163,8 @@ pub enum SelinuxMode {
     Disabled,
     /// On, refusing nothing.
     Permissive,
+    /// On, refusing nothing to the domain of containers.
+    Exempt,
     /// On.
     Enforcing,
 }

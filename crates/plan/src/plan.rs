@@ -387,6 +387,7 @@ fn labels(
     let mode = match host.selinux {
         SelinuxMode::Enforcing => None,
         SelinuxMode::Permissive => Some("permissive"),
+        SelinuxMode::Exempt => Some("permissive for containers"),
         SelinuxMode::Disabled => Some("disabled"),
     };
     warnings.extend(mode.map(|m| Warning::NoSelinux { mode: m.to_owned() }));

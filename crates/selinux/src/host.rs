@@ -2,16 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Write};
 
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use selinux::{KernelSupport, SELinuxMode};
 use vss_model::SecurityContext;
+use vss_model::confinement::decision;
 
 use crate::procfs::Procfs;
 use crate::types::TypesError;
 use crate::{ContainerTypes, Error, Labeller, Mode};
+
+/// Where the kernel's SELinux is asked for decisions.
+const ACCESS: &str = "/sys/fs/selinux/access";
+/// The longest answer: selinuxfs gives at most a page.
+const LONGEST: u64 = 4096;
 
 /// The SELinux of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -122,6 +129,29 @@ impl Labeller for HostLabeller {
             }),
         }
     }
+
+    fn is_permissive(&self, context: &SecurityContext) -> Result<bool, Error> {
+        let fail = |source| Error::Label {
+            action: format!("ask what the policy makes of {context}"),
+            source,
+        };
+        let answer = ask(&decision::question(context)).map_err(fail)?;
+        decision::is_permissive(&answer).ok_or_else(|| {
+            fail(io::Error::other(format!(
+                "the kernel answers {:?}",
+                answer.trim_end()
+            )))
+        })
+    }
+}
+
+/// Asks for a decision of the policy. selinuxfs answers who asked, by the same open file.
+fn ask(question: &str) -> io::Result<String> {
+    let mut file = File::options().read(true).write(true).open(ACCESS)?;
+    file.write_all(question.as_bytes())?;
+    let mut answer = String::new();
+    file.take(LONGEST).read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn parse(text: &str) -> Result<SecurityContext, Error> {

@@ -161,6 +161,20 @@ pub trait Labeller {
         self.mode().is_enabled() && ContainerTypes::of_module().is_ok_and(known)
     }
 
+    /// Whether the policy makes an exception for processes of a context: what it doesn't allow them
+    /// is logged and not refused, whatever [`mode`](Self::mode) says.
+    ///
+    /// # Errors
+    /// Where the kernel doesn't tell, as of a context that the policy does not know.
+    fn is_permissive(&self, context: &SecurityContext) -> Result<bool, Error>;
+
+    /// Whether the loaded module of the project confines nothing, since the policy makes an
+    /// exception for containers. What can't be told is no confinement.
+    fn exempts_containers(&self) -> bool {
+        let exempt = |types: ContainerTypes| self.is_permissive(&types.process).unwrap_or(true);
+        self.has_module() && ContainerTypes::of_module().map_or(true, exempt)
+    }
+
     /// Labels a node unless it has that label already; true where it had not. Labelling that was
     /// interrupted goes on this way.
     ///

@@ -20,6 +20,8 @@ pub struct FakeLabeller {
     pub processes: BTreeMap<u32, SecurityContext>,
     /// Types that the policy does not know: that of the project's own module at first.
     pub unknown_types: BTreeSet<String>,
+    /// Types for whose processes the policy makes an exception.
+    pub permissive_types: BTreeSet<String>,
     room: Mutex<Option<usize>>,
     labels: Mutex<HashMap<Inode, SecurityContext>>,
 }
@@ -38,6 +40,7 @@ impl FakeLabeller {
             types: ContainerTypes::without_policy().expect("the defaults are contexts"),
             processes: BTreeMap::new(),
             unknown_types: BTreeSet::from([vss_model::confinement::PROCESS_TYPE.to_owned()]),
+            permissive_types: BTreeSet::new(),
             room: Mutex::new(None),
             labels: Mutex::default(),
         }
@@ -97,6 +100,11 @@ impl Labeller for FakeLabeller {
             return Err(Error::UnknownToPolicy { context });
         }
         Ok(())
+    }
+
+    fn is_permissive(&self, context: &SecurityContext) -> Result<bool, Error> {
+        self.check(context)?;
+        Ok(self.permissive_types.contains(context.type_name()))
     }
 }
 

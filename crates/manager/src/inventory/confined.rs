@@ -15,6 +15,7 @@ const MAX_SMALL: u64 = 64 * 1024;
 pub(super) struct Selinux {
     mode: Mode,
     has_module: bool,
+    exempts: bool,
 }
 
 impl Selinux {
@@ -22,6 +23,7 @@ impl Selinux {
         Self {
             mode: labeller.mode(),
             has_module: labeller.has_module(),
+            exempts: labeller.exempts_containers(),
         }
     }
 
@@ -31,6 +33,7 @@ impl Selinux {
             Mode::Disabled => Some("SELinux is off"),
             Mode::Permissive => Some("SELinux is permissive"),
             Mode::Enforcing if !self.has_module => Some("policy module not loaded"),
+            Mode::Enforcing if self.exempts => Some("SELinux is permissive for containers"),
             Mode::Enforcing => None,
         }
     }
@@ -119,11 +122,23 @@ fn label(
     live: Option<&RuntimeState>,
 ) -> Protection {
     let label = &config.label;
-    if let Some(lack) = selinux.lacks().filter(|_| selinux.mode != Mode::Enforcing) {
+    if let Some(lack) = selinux
+        .lacks()
+        .filter(|_| selinux.mode != Mode::Enforcing || selinux.exempts)
+    {
         let lack = lack.trim_start_matches("SELinux is ");
         return Protection {
             holds: false,
             what: format!("SELinux: {lack}, the label confines nothing"),
+        };
+    }
+    if matches!(
+        host.labeller().check(label),
+        Err(vss_selinux::Error::UnknownToPolicy { .. })
+    ) {
+        return Protection {
+            holds: false,
+            what: format!("SELinux: the policy does not know {label}"),
         };
     }
     let other = live

@@ -32,6 +32,7 @@ pub(super) fn host(host: &Host) -> Result<HostFacts> {
         selinux: match host.labeller().mode() {
             Mode::Disabled => SelinuxMode::Disabled,
             Mode::Permissive => SelinuxMode::Permissive,
+            Mode::Enforcing if host.labeller().exempts_containers() => SelinuxMode::Exempt,
             Mode::Enforcing => SelinuxMode::Enforcing,
         },
         process_context: types.process,

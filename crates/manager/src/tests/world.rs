@@ -382,4 +382,8 @@ impl Labeller for SharedLabels {
     fn check(&self, context: &SecurityContext) -> Result<(), vss_selinux::Error> {
         self.0.check(context)
     }
+
+    fn is_permissive(&self, context: &SecurityContext) -> Result<bool, vss_selinux::Error> {
+        self.0.is_permissive(context)
+    }
 }

@@ -38,7 +38,11 @@ fn auto_takes_what_the_host_has_and_never_less_than_a_user_namespace() {
     world.host.policy_module = false;
     assert_eq!(gives(&world, "auto", None), Ok((Confinement::Userns, true)));
     world.host.policy_module = true;
-    for mode in [SelinuxMode::Permissive, SelinuxMode::Disabled] {
+    for mode in [
+        SelinuxMode::Permissive,
+        SelinuxMode::Exempt,
+        SelinuxMode::Disabled,
+    ] {
         world.host.selinux = mode;
         assert_eq!(gives(&world, "auto", None), Ok((Confinement::Userns, true)));
     }
@@ -72,6 +76,8 @@ fn what_the_host_lacks_is_refused_with_the_reason() {
         text,
         "--confinement selinux is not to be had on this host: SELinux is permissive, which refuses nothing"
     );
+    world.host.selinux = SelinuxMode::Exempt;
+    assert!(refused(&world, "selinux", None).contains("semanage permissive"));
     world.host.selinux = SelinuxMode::Enforcing;
     world.host.policy_module = false;
     assert!(refused(&world, "selinux", None).contains("install-policy"));

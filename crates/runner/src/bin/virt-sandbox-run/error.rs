@@ -43,6 +43,12 @@ pub(crate) enum Error {
         found: u32,
         wanted: u32,
     },
+    #[error("{} has the label {found}, and its config has {wanted}", .path.display())]
+    ContentLabel {
+        path: PathBuf,
+        found: String,
+        wanted: String,
+    },
     #[error("{} is a link, and nothing is mounted through one", .0.display())]
     Link(PathBuf),
     #[error(transparent)]
@@ -82,13 +88,19 @@ impl Error {
             Self::NotConfined { name, by, .. } if *by == "selinux" => Some(format!(
                 "`setenforce 1` and `make install-policy`, or create {name} anew with another --confinement"
             )),
-            Self::NotConfined { name, .. } => {
+            Self::NotConfined { name, by, .. } if *by == "private-users" => {
                 Some(format!("create {name} anew with --confinement reduced"))
+            }
+            Self::NotConfined { name, .. } => {
+                Some(format!("`make install-policy`, or create {name} anew"))
             }
             Self::Owner { .. } => Some(
                 "put back what the config had for private-users, or create the container anew"
                     .to_owned(),
             ),
+            Self::ContentLabel { path, wanted, .. } => {
+                Some(format!("`chcon -R -h {wanted} {}`", path.display()))
+            }
             Self::Link(path) => Some(format!(
                 "look at {}, and put back what belongs there",
                 path.display()

@@ -62,6 +62,7 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     }
     confine::check(&sandbox.config, is_selinux_on())?;
     users::check(&sandbox.config)?;
+    confine::check_content(&sandbox.config, is_selinux_on())?;
     sandbox.admit()?;
     sandbox.remove_cgroups();
     sandbox.forget_report();
@@ -137,7 +138,13 @@ fn make_inbox(sandbox: &Sandbox) -> Result<Inbox, Error> {
     if is_selinux_on()
         && let Some(context) = sandbox.config.label.of_notify()
     {
-        label(&directory, &context).map_err(at("label", &directory))?;
+        label(&directory, &context).map_err(|error| {
+            // that the policy has no such label says more than that it was refused
+            match confine::check(&sandbox.config, true) {
+                Err(reason) => reason,
+                Ok(()) => at("label", &directory)(error),
+            }
+        })?;
     }
     let path = directory.join("notify");
     let inbox = Inbox::bind(&path).map_err(at("listen at", &path))?;
