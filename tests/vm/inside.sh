@@ -75,6 +75,12 @@ note() {
     printf '# %s\n' "$*"
 }
 
+# All files of the host's policy with their digests, but for the number of changes so far.
+policy_files() {
+    (cd "$1" && find etc/selinux var/lib/selinux usr/share/selinux -name commit_num -o -type f -print0 |
+        sort -z | xargs -0 sha256sum)
+}
+
 # The address of a container.
 address_of() {
     "$vss" list --no-legend | awk -v name="$1" '$1 == name { print $5 }'
