@@ -69,7 +69,7 @@ machine_start() {
         machine "$dir" qemu-system-x86_64 "${options[@]}" 2>/dev/null &
     machine_shell=$!
     read -r machine_pid <"$dir/pid"
-    machine_dir=$dir
+    machine_dir=$dir machine_told=
     qmp '{"execute": "qmp_capabilities"}' >/dev/null
     if [[ -n $frozen ]]; then
         machine_thaw "$frozen/memory"
@@ -106,8 +106,14 @@ machine_ready() {
     esac
 }
 
+machine_dir=
+# Whether it was told why a machine is lost.
+machine_told=
+
 machine_lost() {
+    machine_told=1
     printf 'vm: %s\n' "$1" >&2
+    [[ -n $machine_dir ]] || return 0
     printf -- '--- the last lines of %s\n' "$machine_dir/console" "$machine_dir/qemu.log" >&2
     tail -n 25 -- "$machine_dir/console" "$machine_dir/qemu.log" >&2 || true
 }
