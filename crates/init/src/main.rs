@@ -11,7 +11,8 @@
 //! 4. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
 //!    the cgroup file systems as that namespace shows them.
 //! 5. [`mounts`]: writable trees are nosuid and nodev, `/` and `/usr` are read-only, and what
-//!    `/proc` and `/sys` tell of the host is out of sight; [`pins`] hold the ways to mounts.
+//!    `/proc` and `/sys` tell of the host is out of sight; [`pins`] hold the ways to mounts; what
+//!    systemd's helpers mount shows.
 //! 6. [`privileges`]: bounding set, seccomp filter, capabilities.
 //!
 //! Nothing of the container has run when this does, but its files are what an earlier run left:
@@ -82,6 +83,7 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     mounts::harden(&boot.writable, &boot.read_only)?;
     pins::hold()?;
     mounts::mask()?;
+    mounts::share()?;
     sys::close_descriptors().map_err(Failure::io(Stage::Exec, "open file descriptors"))?;
     privileges::reduce(boot.confinement)?;
     let error = sys::exec(&boot.command);

@@ -10,7 +10,9 @@ use rustix::fs::{
     CWD, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2,
 };
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, OpenTreeFlags, mount, mount_bind, open_tree};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, OpenTreeFlags, mount, mount_bind, mount_change, open_tree,
+};
 use vss_model::confinement::surface;
 
 use crate::failure::{Failure, Stage};
@@ -230,6 +232,15 @@ fn unescape(field: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Has what is mounted in a namespace below this one show in this one, too, as on a host. systemd makes
+/// a unit's credentials in such a namespace and mounts them where the unit looks; as PID 1 of a
+/// container it takes propagation as it finds it. libvirt leaves mounts that only get what the host's
+/// get, and of this the host's get nothing.
+pub(crate) fn share() -> Result<(), Failure> {
+    let flags = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+    mount_change("/", flags).map_err(Failure::io(Stage::Mounts, "/"))
 }
 
 /// Mounts over the files of `/proc` and `/sys` that show or change the host.
