@@ -84,7 +84,12 @@ fn all(proc: &Path) -> Vec<u32> {
 /// The first process of the container that this controller runs. `proc` is where procfs is
 /// mounted.
 pub(crate) fn container_init(proc: &Path, controller: u32) -> First {
-    let candidates = children(proc, controller).unwrap_or_else(|| all(proc));
+    let candidates = match children(proc, controller) {
+        Some(children) => children,
+        // one that has just ended, which libvirtd may not know yet, is not looked for among all
+        None if !proc.join(controller.to_string()).exists() => return First::Unseen,
+        None => all(proc),
+    };
     candidates
         .into_iter()
         .map(|pid| as_first(proc, pid, controller))
@@ -123,6 +128,15 @@ mod tests {
         fs::write(&list, "11 ").unwrap();
         assert_eq!(container_init(proc, 10), First::Unseen);
         assert_eq!(container_init(proc, 77), First::Unseen);
+    }
+
+    #[test]
+    fn nothing_is_below_a_controller_that_is_gone() {
+        let proc = tempfile::tempdir().unwrap();
+        process(proc.path(), 15, 77, "15\t1");
+        assert_eq!(container_init(proc.path(), 77), First::Unseen);
+        process(proc.path(), 77, 1, "77");
+        assert_eq!(container_init(proc.path(), 77), First::Alive(15));
     }
 
     #[test]
