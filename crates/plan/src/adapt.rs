@@ -237,6 +237,7 @@ mod tests {
             paths: Vec::new(),
             wants: Vec::new(),
             requires: Vec::new(),
+            alias_links: Vec::new(),
         }
     }
 

@@ -248,6 +248,9 @@ pub struct UnitFacts {
     /// Units linked in its `.requires` directories.
     #[serde(default)]
     pub requires: Vec<UnitName>,
+    /// Links in `/etc/systemd/system` that give it other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alias_links: Vec<AbsPath>,
 }
 
 /// An assignment of a unit.

@@ -225,6 +225,9 @@ impl Scope<'_, '_> {
 
     /// The paths that units name, and their files in `/etc`.
     pub(crate) fn named_by_units(&self, draft: &mut Draft) {
+        for (link, cause) in self.units.alias_links() {
+            draft.node(Source::Unit, link, cause);
+        }
         for member in self.units.members.values() {
             let unit = &member.facts.name;
             let own = Cause::Unit {

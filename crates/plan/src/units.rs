@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vss_model::{Cause, PackageName, UnitName};
+use vss_model::{AbsPath, Cause, PackageName, UnitName};
 
 use crate::ask::Ask;
 use crate::facts::{PathFacts, UnitFacts};
@@ -37,7 +37,8 @@ pub(crate) struct Member<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct UnitClosure<'a> {
     pub(crate) members: BTreeMap<UnitName, Member<'a>>,
-    /// Names that mean one of them: aliases as they were named.
+    /// Names that mean one of them: aliases as they were named, and those that the host has links
+    /// of its own for.
     pub(crate) names: BTreeSet<UnitName>,
     /// Required units that the host doesn't have, and by which unit.
     pub(crate) absent: Vec<(UnitName, UnitName, &'static str)>,
@@ -149,6 +150,9 @@ impl<'a> UnitClosure<'a> {
     fn add(&mut self, ask: &Ask<'a>, name: &UnitName, facts: &'a UnitFacts, cause: Option<Cause>) {
         self.names.insert(name.clone());
         self.names.insert(facts.name.clone());
+        let aliases = facts.alias_links.iter().filter_map(|link| link.file_name());
+        self.names
+            .extend(aliases.filter_map(|alias| alias.to_str()?.parse().ok()));
         let requested = cause.is_none();
         if let Some(known) = self.members.get_mut(&facts.name) {
             known
@@ -190,6 +194,21 @@ impl<'a> UnitClosure<'a> {
             Some(_) if matches!(directive, "Also" | "JoinsNamespaceOf" | "Upholds") => {}
             Some(_) => self.absent.push((unit.clone(), by.clone(), directive)),
         }
+    }
+
+    /// The links of the host that give a unit of the service another name, which others may know it
+    /// by: a socket that says no unit starts the one of its own name, be that an alias.
+    pub(crate) fn alias_links(&self) -> impl Iterator<Item = (&'a AbsPath, Cause)> {
+        self.members.values().flat_map(|member| {
+            let facts = member.facts;
+            facts.alias_links.iter().map(|link| {
+                let cause = Cause::Unit {
+                    unit: facts.name.clone(),
+                    directive: "Alias=".to_owned(),
+                };
+                (link, cause)
+            })
+        })
     }
 
     /// Adds the wanted units whose file belongs to one of these packages; whether there were any.

@@ -33,6 +33,9 @@ pub struct LoadedUnit {
     /// The other names that it has by links in the search path, sorted; the one that was asked
     /// for among them, where it is such a one.
     pub aliases: Vec<UnitName>,
+    /// The links in `/etc/systemd/system` that give it other names, sorted: what `systemctl enable`
+    /// makes of `Alias=`, and the administrator by hand.
+    pub alias_links: Vec<AbsPath>,
     /// Its file. Of a masked unit, what masks it. Of one that has no file, the init script that
     /// systemd-sysv-generator(8) makes it of; the text of that in `files` is then the unit's.
     pub fragment: AbsPath,
@@ -166,13 +169,14 @@ impl Finder {
                 None => return Ok(None),
             },
         };
-        let aliases = self.aliases(asked, &found.name)?;
+        let (aliases, alias_links) = self.aliases(asked, &found.name)?;
         let mut unit = LoadedUnit {
             drop_ins: self.drop_ins(&found.name, &aliases)?,
             wants: self.linked(&found.name, &aliases, "wants")?,
             requires: self.linked(&found.name, &aliases, "requires")?,
             name: found.name,
             aliases,
+            alias_links,
             fragment: found.fragment,
             masked: found.masked,
             settings: Settings::default(),
@@ -344,15 +348,15 @@ impl Finder {
         Ok(None)
     }
 
-    /// All other names that lead to `name`.
-    fn aliases(&self, asked: &UnitName, name: &UnitName) -> Result<Vec<UnitName>> {
+    /// All other names that lead to `name`, and those of their links that are the host's own.
+    fn aliases(&self, asked: &UnitName, name: &UnitName) -> Result<(Vec<UnitName>, Vec<AbsPath>)> {
         let mut out = BTreeSet::new();
+        let mut links = Vec::new();
         for directory in &self.directories {
             for file in self.files.list(directory)? {
                 let Some(link) = unit_of(&file) else { continue };
-                if link.suffix() != name.suffix()
-                    || self.files.link(&join(directory, &file)?)?.is_none()
-                {
+                let path = join(directory, &file)?;
+                if link.suffix() != name.suffix() || self.files.link(&path)?.is_none() {
                     continue;
                 }
                 // A template's link gives each of its instances a second name.
@@ -364,13 +368,16 @@ impl Finder {
                 };
                 if link != *name && self.find(&link)?.is_some_and(|f| f.name == *name) {
                     out.insert(link);
+                    if directory.as_path() == Path::new(SEARCH_PATH[0]) {
+                        links.push(path);
+                    }
                 }
             }
         }
         if asked != name {
             out.insert(asked.clone());
         }
-        Ok(out.into_iter().collect())
+        Ok((out.into_iter().collect(), links))
     }
 
     /// The directories of a kind for a unit, the strongest first: of each name of it, of its

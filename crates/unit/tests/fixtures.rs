@@ -132,6 +132,10 @@ fn aliases_lead_to_the_unit_and_bring_their_drop_ins() {
         assert_eq!(unit.name.as_str(), "ssh.service");
         assert_eq!(shown(&unit.aliases), ["sshd.service"]);
         assert_eq!(
+            shown(&unit.alias_links),
+            ["/etc/systemd/system/sshd.service"]
+        );
+        assert_eq!(
             unit.fragment.to_string(),
             "/usr/lib/systemd/system/ssh.service"
         );

@@ -41,6 +41,7 @@ fn facts(host: &Host, unit: &LoadedUnit) -> Result<UnitFacts> {
             .collect(),
         wants: unit.wants.clone(),
         requires: unit.requires.clone(),
+        alias_links: unit.alias_links.clone(),
     })
 }
 

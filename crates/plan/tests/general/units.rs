@@ -3,7 +3,7 @@
 use vss_plan::PlanError;
 
 use crate::WEB;
-use crate::world::{World, fate, path, request, unit_name};
+use crate::world::{World, causes, fate, path, request, unit_name};
 
 #[test]
 fn only_the_service_and_what_every_container_needs_is_started() {
@@ -91,6 +91,27 @@ fn a_template_is_an_instance_of_the_sandbox_and_an_alias_goes_by_its_real_name()
     request.units = vec![unit_name("web"), unit_name("web@.service")];
     let plan = world.plan(&request).unwrap();
     assert_eq!(plan.config.host_unit, unit_name("box_sandbox"));
+}
+
+#[test]
+fn a_unit_has_the_names_inside_that_links_of_the_host_give_it_and_no_other_unit_comes_by_them() {
+    let mut world = World::new();
+    world.unit("log.socket", &[]);
+    let link = "/etc/systemd/system/log.service";
+    world.link(link, "/usr/lib/systemd/system/web.service");
+    let web = world.unit("web.service", &[("Requires", "log.socket")]);
+    web.alias_links = vec![path(link)];
+    world.alias("log.service", "web.service");
+    let other = "/etc/systemd/system/foreign.service";
+    world.link(other, "/usr/lib/systemd/system/other.service");
+    world.unit("other.service", &[]).alias_links = vec![path(other)];
+    let plan = world.plan(&request()).unwrap();
+    let units: Vec<&str> = plan.units.iter().map(|u| u.as_str()).collect();
+    assert_eq!(units, ["log.socket", "web.service"]);
+    assert_eq!(fate(&plan, link), "copy node");
+    let causes = causes(&plan, link);
+    assert_eq!(causes[0].to_string(), "Alias= of web.service");
+    assert_eq!(fate(&plan, other), "");
 }
 
 #[test]

@@ -203,6 +203,7 @@ impl World {
             paths: paths.collect(),
             wants: Vec::new(),
             requires: Vec::new(),
+            alias_links: Vec::new(),
         };
         self.units.insert(name.clone(), facts);
         self.units.get_mut(&name).unwrap()
