@@ -69,14 +69,13 @@ impl Staged {
     /// Writes it, mode 0600, under its temporary name.
     pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<Self> {
         let temporary = temporary_name(path);
-        match rustix::fs::unlink(&temporary) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error).context("remove", &temporary),
-        }
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR)
-            .context("create", &temporary)?;
+        // of the file and not of its temporary name: where nothing can be written that name says
+        // nothing to anybody
+        let file = unlink(&temporary)
+            .and_then(|_| rustix::fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR))
+            .context("write", path)?;
         let mut staged = Self {
             file: File::from(file),
             temporary,
@@ -135,20 +134,32 @@ impl Drop for Staged {
 /// file was there.
 pub(crate) fn remove(path: &Path) -> Result<bool> {
     remove_temporary(path)?;
-    match rustix::fs::unlink(path) {
-        Ok(()) => sync_directory_of(path).map(|()| true),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+    match unlink(path) {
+        Ok(true) => sync_directory_of(path).map(|()| true),
+        Ok(false) => Ok(false),
         Err(error) => Err(error).context("remove", path),
     }
+}
+
+/// Removes a name; whether it was there. A file system that is mounted read-only refuses before it
+/// looks, and what never came to be has to count as undone there too.
+fn unlink(path: &Path) -> rustix::io::Result<bool> {
+    match rustix::fs::unlink(path) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(Errno::ROFS) if is_absent(path) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absent(path: &Path) -> bool {
+    matches!(rustix::fs::lstat(path), Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 /// Removes what a cut-short attempt to write a file left.
 pub(crate) fn remove_temporary(path: &Path) -> Result<()> {
     let temporary = temporary_name(path);
-    match rustix::fs::unlink(&temporary) {
-        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
-        Err(error) => Err(error).context("remove", &temporary),
-    }
+    unlink(&temporary).context("remove", &temporary).map(drop)
 }
 
 /// Makes renames and removals in the directory of `path` last.
@@ -229,6 +240,7 @@ pub(crate) fn remove_empty(directory: &Path) -> Result<bool> {
         Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::BUSY) => {
             Ok(false)
         }
+        Err(Errno::ROFS) if is_absent(directory) => Ok(false),
         Err(error) => Err(error).context("remove the directory", directory),
     }
 }

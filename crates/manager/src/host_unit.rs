@@ -52,10 +52,13 @@ impl StagedUnit {
         uuid: Uuid,
         text: &UnitFile,
     ) -> Result<Self> {
-        let temporary = temporary(unit_dir, unit, uuid);
+        let (temporary, path) = (
+            temporary(unit_dir, unit, uuid),
+            unit_dir.join(unit.as_str()),
+        );
         Ok(Self {
-            file: write_new(&temporary, text.to_string().as_bytes()).at("write", &temporary)?,
-            path: unit_dir.join(unit.as_str()),
+            file: write_new(&temporary, text.to_string().as_bytes()).at("write", &path)?,
+            path,
             temporary,
         })
     }
@@ -93,15 +96,26 @@ pub(crate) fn remove(unit_dir: &Path, unit: &UnitName, uuid: Uuid) -> Result<()>
         paths.push(path);
     }
     for path in paths {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => {
-                other.at("remove", &path)?;
-                sync_dir(unit_dir).at("sync", unit_dir)?;
-            }
+        if unlink(&path).at("remove", &path)? {
+            sync_dir(unit_dir).at("sync", unit_dir)?;
         }
     }
     Ok(())
+}
+
+/// Removes a file; whether it was there. A file system that is mounted read-only refuses before it
+/// looks, and what never came to be has to count as undone there too.
+fn unlink(path: &Path) -> io::Result<bool> {
+    let is_absent = || {
+        let looked = fs::symlink_metadata(path);
+        looked.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && is_absent() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Host units of a sandbox whose config is lost: files of the names that one could have, which
@@ -138,10 +152,7 @@ fn temporary(unit_dir: &Path, unit: &UnitName, uuid: Uuid) -> PathBuf {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    unlink(path)?;
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)

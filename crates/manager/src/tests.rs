@@ -6,5 +6,6 @@ mod crash;
 mod create;
 mod delete;
 mod lifecycle;
+mod read_only;
 mod users;
 mod world;
