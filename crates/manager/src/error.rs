@@ -281,6 +281,7 @@ impl Error {
             Self::Store(vss_config::Error::Config(problem)) => correct(&problem.path)?,
             Self::Connection(error) => return error.hint(),
             Self::Network(error) => return error.hint(),
+            Self::Package(error) => return error.hint(),
             _ => return None,
         })
     }

@@ -5,8 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use vss_model::Sanitized;
+use vss_model::{PackageName, Sanitized};
 
+use crate::dpkg;
 use crate::rpm::HeaderError;
 
 /// The result of a question to a database.
@@ -20,6 +21,28 @@ pub enum Error {
     NoDatabase {
         /// The files that would be one.
         looked_for: Vec<PathBuf>,
+    },
+    /// The host has dpkg, and its status file tells of no package.
+    #[error("the package database is damaged: {} is {what}", Shown(path))]
+    LostDpkg {
+        /// The status file.
+        path: PathBuf,
+        /// What is wrong with it: `missing`, `empty`.
+        what: &'static str,
+    },
+    /// A package is installed by the status file, and the list of its files is not there.
+    #[error(
+        "the package database is damaged: {package} is installed according to it, and {} is missing{}",
+        Shown(path),
+        Others(*others)
+    )]
+    NoList {
+        /// The package.
+        package: PackageName,
+        /// Where its list would be.
+        path: PathBuf,
+        /// How many other packages have none.
+        others: usize,
     },
     /// The host's rpm database is of a format that rpm itself has given up or only some keep.
     #[error(
@@ -133,6 +156,72 @@ pub enum Error {
         /// What says so.
         path: PathBuf,
     },
+}
+
+impl Error {
+    /// What to run next, where the error itself doesn't say so.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let restore = "the newest of /var/backups/dpkg.status.* is a copy of it";
+        Some(match self {
+            Self::LostDpkg { .. } => {
+                format!("{restore}: put that in its place, and see what `dpkg --audit` says")
+            }
+            Self::NoList {
+                package, others: 0, ..
+            } => format!("`apt-get install --reinstall {package}` makes it anew"),
+            Self::NoList { .. } => "restore /var/lib/dpkg/info from a backup, or make each list \
+                 anew with `apt-get install --reinstall PACKAGE`"
+                .to_owned(),
+            Self::Corrupt { path, .. } | Self::Read { path, .. }
+                if path.ends_with(dpkg::STATUS) =>
+            {
+                format!("`dpkg --audit` looks it over; {restore}")
+            }
+            Self::Corrupt { path, .. } => match listed(path) {
+                Some(package) => format!("`apt-get install --reinstall {package}` makes it anew"),
+                None => "`dpkg --audit` looks the database over".to_owned(),
+            },
+            Self::Empty { .. } | Self::Sqlite { .. } => {
+                "`rpm --rebuilddb` makes it anew".to_owned()
+            }
+            Self::NoDatabase { .. } => {
+                "of a lost database of dpkg there are copies, /var/backups/dpkg.status.*; one of \
+                 rpm is made anew with `rpm --rebuilddb`"
+                    .to_owned()
+            }
+            Self::OldRpm { .. }
+            | Self::Locked { .. }
+            | Self::ChangesToCome { .. }
+            | Self::CorruptRpm { .. }
+            | Self::Header { .. }
+            | Self::Read { .. }
+            | Self::NotMerged { .. }
+            | Self::Busy { .. } => return None,
+        })
+    }
+}
+
+/// The package whose list a file is.
+fn listed(path: &Path) -> Option<Sanitized<'_>> {
+    let is_list = path
+        .extension()
+        .is_some_and(|extension| extension == "list");
+    let name = path.file_stem().filter(|_| is_list)?;
+    Some(Sanitized::bytes(name.as_bytes()))
+}
+
+/// How many lists are missing beside the one that is named.
+struct Others(usize);
+
+impl fmt::Display for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(", as is the list of another package"),
+            n => write!(f, ", as are the lists of {n} other packages"),
+        }
+    }
 }
 
 /// A path that is safe for a terminal.

@@ -134,6 +134,7 @@ pub fn open_host(root: &Path) -> Result<Box<dyn PackageDb>> {
     if rpm::is_present(root) {
         return Ok(Box::new(Rpm::open(root)?));
     }
+    dpkg::refuse_lost(root)?;
     let looked_for: Vec<PathBuf> = std::iter::once(root.join(dpkg::STATUS))
         .chain(rpm::candidates(root).map(|(path, _)| path))
         .collect();

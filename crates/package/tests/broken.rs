@@ -54,13 +54,37 @@ fn a35_an_empty_status_file_is_not_a_host_without_packages() {
     fs::write(root.path().join("var/lib/dpkg/status"), "").unwrap();
     let error = names(root.path()).unwrap_err().to_string();
     assert!(error.contains("var/lib/dpkg/status, line 1"), "{error}");
+    let hint = names(root.path()).unwrap_err().hint().unwrap();
+    assert!(hint.contains("dpkg --audit"), "{hint}");
+}
+
+#[test]
+fn a35_a_database_that_was_lost_is_told_from_one_that_never_was() {
+    let root = root_with("");
+    let status = root.path().join("var/lib/dpkg/status");
+    for what in ["empty", "missing"] {
+        match what {
+            "empty" => fs::write(&status, "").unwrap(),
+            _ => fs::remove_file(&status).unwrap(),
+        }
+        let error = vss_package::open_host(root.path()).unwrap_err();
+        let end = format!("var/lib/dpkg/status is {what}");
+        assert!(error.to_string().ends_with(&end), "{error}");
+        assert!(error.hint().unwrap().contains("/var/backups/dpkg.status"));
+    }
+    let bare = tempfile::tempdir().unwrap();
+    let error = vss_package::open_host(bare.path()).unwrap_err();
+    assert!(matches!(error, Error::NoDatabase { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("rpm --rebuilddb"));
 }
 
 #[test]
 fn a35_a_list_that_was_cut_short_is_named() {
     let root = root_with("/.\n/a\n/b/cut");
-    match owners(root.path()) {
-        Err(Error::Corrupt { path, line, .. }) => {
+    let error = owners(root.path()).unwrap_err();
+    assert!(error.hint().unwrap().contains("--reinstall a`"), "{error}");
+    match error {
+        Error::Corrupt { path, line, .. } => {
             assert!(path.ends_with("info/a.list"));
             assert_eq!(line, 3);
         }
@@ -79,11 +103,31 @@ fn a35_a_list_that_is_no_file_is_named_and_not_waited_for() {
 }
 
 #[test]
-fn a35_a_package_without_a_list_has_no_files_and_a_note() {
+fn a35_a_package_whose_list_is_lost_is_no_package_without_files() {
     let root = root_with("");
+    let second = format!("{STATUS}\n{}", STATUS.replace("Package: a", "Package: ab"));
+    fs::write(root.path().join("var/lib/dpkg/status"), second).unwrap();
+    fs::write(root.path().join("var/lib/dpkg/info/ab.list"), "/usr/ab\n").unwrap();
     fs::remove_file(root.path().join("var/lib/dpkg/info/a.list")).unwrap();
     let db = Dpkg::open(root.path()).unwrap();
-    assert!(db.package(&"a".into()).unwrap().unwrap().files.is_empty());
+    let unit = "/usr/lib/systemd/system/a.service".parse().unwrap();
+    for error in [
+        db.package(&"a".into()).unwrap_err(),
+        db.owners(&unit).unwrap_err(),
+    ] {
+        assert!(error.to_string().ends_with("a.list is missing"), "{error}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("apt-get install --reinstall a`"), "{hint}");
+    }
+    // what others own is known, and what is the administrator's is nobody's
+    assert_eq!(
+        db.owners(&"/usr/ab".parse().unwrap()).unwrap(),
+        ["ab".into()]
+    );
+    for own in ["/etc/own", "/usr/local/bin/own"] {
+        assert!(db.owners(&own.parse().unwrap()).unwrap().is_empty());
+    }
+    assert!(db.package(&"ab".into()).unwrap().is_some());
     assert_eq!(
         db.notes().unwrap()[0].to_string(),
         "package a: taken as without files: it has no list of them"

@@ -39,6 +39,21 @@ pub(crate) fn is_present(root: &Path) -> bool {
     root.join(STATUS).metadata().is_ok_and(|m| m.len() > 0)
 }
 
+/// Tells a database that was lost from one that never was: a host made with dpkg has lists of files
+/// even where its status file is gone or was emptied.
+///
+/// # Errors
+/// Where it was lost.
+pub(crate) fn refuse_lost(root: &Path) -> Result<()> {
+    let path = root.join(STATUS);
+    let is_there = path.symlink_metadata().is_ok();
+    if !is_there && !root.join("var/lib/dpkg/info").is_dir() {
+        return Ok(());
+    }
+    let what = if is_there { "empty" } else { "missing" };
+    Err(Error::LostDpkg { path, what })
+}
+
 /// Whether the database has the package dpkg, as that of every host that was made with it.
 ///
 /// # Errors
@@ -54,7 +69,16 @@ pub struct Dpkg {
     admin: PathBuf,
     spelling: Spelling,
     catalogue: OnceLock<Catalogue>,
-    index: OnceLock<(Index, Vec<Note>)>,
+    index: OnceLock<Lists>,
+}
+
+/// What the file lists say.
+#[derive(Debug)]
+struct Lists {
+    index: Index,
+    /// The packages that have none: the paths of these are not known.
+    missing: Vec<usize>,
+    notes: Vec<Note>,
 }
 
 impl Dpkg {
@@ -93,7 +117,7 @@ impl Dpkg {
     /// # Errors
     /// Where the database can't be read.
     pub fn path_count(&self) -> Result<usize> {
-        Ok(self.index()?.0.len())
+        Ok(self.lists()?.index.len())
     }
 
     fn catalogue(&self) -> Result<&Catalogue> {
@@ -129,15 +153,15 @@ impl Dpkg {
         Ok(())
     }
 
-    fn index(&self) -> Result<&(Index, Vec<Note>)> {
+    fn lists(&self) -> Result<&Lists> {
         if let Some(known) = self.index.get() {
             return Ok(known);
         }
-        let read = self.read_index()?;
+        let read = self.read_lists()?;
         Ok(self.index.get_or_init(|| read))
     }
 
-    fn read_index(&self) -> Result<(Index, Vec<Note>)> {
+    fn read_lists(&self) -> Result<Lists> {
         let catalogue = self.catalogue()?;
         let diversions = Diversions::read(&self.admin.join("diversions"))?;
         let places = Places {
@@ -145,7 +169,7 @@ impl Dpkg {
             diversions: &diversions,
         };
         let mut index = Index::default();
-        let mut notes = Vec::new();
+        let (mut missing, mut notes) = (Vec::new(), Vec::new());
         for (n, record) in catalogue.records().iter().enumerate() {
             let mut reasons = Vec::new();
             let mut found = false;
@@ -158,6 +182,7 @@ impl Dpkg {
             if !found {
                 // no path comes: the package has none
                 index.end_package();
+                missing.push(n);
                 reasons.push("taken as without files: it has no list of them".to_owned());
             }
             notes.extend(reasons.into_iter().map(|reason| Note {
@@ -166,7 +191,41 @@ impl Dpkg {
             }));
         }
         index.finish();
-        Ok((index, notes))
+        Ok(Lists {
+            index,
+            missing,
+            notes,
+        })
+    }
+
+    /// That the list of package `n` is missing, and those of `missing` too.
+    fn no_list(&self, n: usize, missing: &[usize]) -> Result<Error> {
+        let catalogue = self.catalogue()?;
+        let [path, _] = self.info_files(&catalogue.records()[n], "list");
+        Ok(Error::NoList {
+            package: catalogue.name(n).clone(),
+            path,
+            others: missing.len() - 1,
+        })
+    }
+
+    /// Refuses to say that nobody owns a path which a package with a lost list may own. In `/usr` a
+    /// file is some package's; elsewhere it is often the administrator's.
+    fn refuse_unsure(&self, path: &AbsPath) -> Result<()> {
+        let missing = self.lists()?.missing.as_slice();
+        let path = path.as_path();
+        if !path.starts_with("/usr") || path.starts_with("/usr/local") {
+            return Ok(());
+        }
+        let records = self.catalogue()?.records();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let likely = missing
+            .iter()
+            .find(|&&n| file.starts_with(&records[n].name));
+        match likely.or(missing.first()) {
+            Some(&n) => Err(self.no_list(n, missing)?),
+            None => Ok(()),
+        }
     }
 
     /// Where a file about a package may be: dpkg puts the architecture into the name for packages
@@ -220,13 +279,17 @@ impl PackageDb for Dpkg {
     fn owners(&self, path: &AbsPath) -> Result<Vec<PackageName>> {
         let path = self.spelling.normalize(path);
         let bytes = path.as_path().as_os_str().as_bytes();
-        self.owner_names(&self.index()?.0.owners(bytes))
+        let owners = self.lists()?.index.owners(bytes);
+        if owners.is_empty() {
+            self.refuse_unsure(&path)?;
+        }
+        self.owner_names(&owners)
     }
 
     fn owners_below(&self, path: &AbsPath) -> Result<Vec<PackageName>> {
         let path = self.spelling.normalize(path);
         let bytes = path.as_path().as_os_str().as_bytes();
-        self.owner_names(&self.index()?.0.owners_below(bytes))
+        self.owner_names(&self.lists()?.index.owners_below(bytes))
     }
 
     fn package(&self, name: &PackageName) -> Result<Option<Package>> {
@@ -235,10 +298,13 @@ impl PackageDb for Dpkg {
             return Ok(None);
         };
         let record = &catalogue.records()[number];
+        let lists = self.lists()?;
+        if lists.missing.contains(&number) {
+            return Err(self.no_list(number, &lists.missing)?);
+        }
         let conffiles = self.conffiles(record)?;
-        let mut files: Vec<PackageFile> = self
-            .index()?
-            .0
+        let mut files: Vec<PackageFile> = lists
+            .index
             .paths(number)
             .filter_map(|bytes| {
                 Some(PackageFile {
@@ -276,7 +342,7 @@ impl PackageDb for Dpkg {
 
     fn notes(&self) -> Result<Vec<Note>> {
         let mut out: Vec<Note> = self.catalogue()?.notes().to_vec();
-        out.extend(self.index()?.1.iter().cloned());
+        out.extend(self.lists()?.notes.iter().cloned());
         out.sort();
         Ok(out)
     }
