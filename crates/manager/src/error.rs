@@ -2,7 +2,7 @@
 
 use std::io;
 
-use vss_model::{AbsPath, SandboxName, UnitName};
+use vss_model::{AbsPath, SandboxName, UnitName, Uuid};
 
 use crate::hostkey::HostKeyError;
 
@@ -48,6 +48,14 @@ pub enum Error {
         name: SandboxName,
         /// What is there.
         by: String,
+    },
+    /// libvirt has a domain of that name, and no sandbox has it.
+    #[error("libvirt has a domain of the name {name} already, with the UUID {uuid}")]
+    DomainTaken {
+        /// The name.
+        name: SandboxName,
+        /// The domain's UUID.
+        uuid: Uuid,
     },
     /// Of a sandbox nothing but its content is left, as `delete --keep-content` leaves it.
     #[error("of sandbox {name} only {path} is left, which was kept")]
@@ -213,6 +221,7 @@ impl Error {
                 Kind::NotFound
             }
             Self::NameTaken { .. }
+            | Self::DomainTaken { .. }
             | Self::OnlyContent { .. }
             | Self::Foreign { .. }
             | Self::Running(_)
@@ -238,6 +247,10 @@ impl Error {
             Self::NameTaken { name, .. } => {
                 format!("choose another name, or `virt-sandbox-service delete {name}` first")
             }
+            Self::DomainTaken { name, .. } => format!(
+                "see `virsh -c lxc:///system dominfo {name}`; rename or remove that domain, or \
+                 choose another name"
+            ),
             Self::OnlyContent { name, path } => format!(
                 "move {path} away to use the name again, \
                  or `virt-sandbox-service delete --force {name}` to lose it for good"

@@ -25,7 +25,7 @@ pub(crate) fn read(
     std::thread::scope(|scope| {
         // takes as long as all the rest, and neither needs the other
         let mut in_use = (has_processors() && facts.get(&Query::InUse).is_none())
-            .then(|| scope.spawn(|| containers::in_use(containers)));
+            .then(|| scope.spawn(|| containers::in_use(containers, &request.name)));
         while let Progress::Need(queries) = vss_plan::discover(request, rules, facts)? {
             let late = queries.len() == 1;
             for query in queries {
@@ -34,9 +34,9 @@ pub(crate) fn read(
                     Query::InUse if !late => continue,
                     Query::InUse => match in_use.take().and_then(|thread| thread.join().ok()) {
                         Some(found) => Answer::InUse(found?),
-                        None => Answer::InUse(containers::in_use(containers)?),
+                        None => Answer::InUse(containers::in_use(containers, &request.name)?),
                     },
-                    ref query => answer(host, rules, query)?,
+                    ref query => answer(host, request, rules, query)?,
                 };
                 facts.insert(query, answer);
             }
@@ -45,11 +45,11 @@ pub(crate) fn read(
     })
 }
 
-fn answer(host: &Host, rules: &Rules, query: &Query) -> Result<Answer> {
+fn answer(host: &Host, request: &CreateRequest, rules: &Rules, query: &Query) -> Result<Answer> {
     Ok(match query {
         Query::Host => Answer::Host(Box::new(containers::host(host)?)),
         Query::Identity => Answer::Identity(uuid::Uuid::new_v4()),
-        Query::InUse => Answer::InUse(containers::in_use(host.containers())?),
+        Query::InUse => Answer::InUse(containers::in_use(host.containers(), &request.name)?),
         Query::IdRanges => Answer::IdRanges(ranges::held(host)?),
         Query::Network(name) => Answer::Network(containers::network(host, name)?),
         Query::Accounts => Answer::Accounts(paths::accounts(host)?),

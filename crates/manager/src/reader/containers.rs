@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 
 use vss_model::path::escape_bytes;
-use vss_model::{AbsPath, Level, NetworkChoice, SandboxConfig, Sanitized};
+use vss_model::{AbsPath, Level, NetworkChoice, SandboxConfig, SandboxName, Sanitized};
 use vss_plan::facts::{HeldLevel, HostFacts, InUse, NetworkFacts, SelinuxMode, Writer};
 use vss_selinux::Mode;
 use vss_tree::Kind;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::{Containers, Host};
 
 /// The most bytes of small files of the host.
@@ -93,8 +93,10 @@ fn version_of_library(file: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// What is taken, from stored configs, reservations, libvirt and live processes.
-pub(super) fn in_use(containers: &Containers) -> Result<InUse> {
+/// What is taken, from stored configs, reservations, libvirt and live processes, for a sandbox that
+/// is not there yet: a domain of its name is somebody else's, and would let it be made and never
+/// be started.
+pub(super) fn in_use(containers: &Containers, name: &SandboxName) -> Result<InUse> {
     let mut taken = Taken::default();
     let store = &containers.store;
     let names = store.names()?;
@@ -113,6 +115,12 @@ pub(super) fn in_use(containers: &Containers) -> Result<InUse> {
         taken.facts.macs.push(address.mac);
     }
     for domain in containers.hypervisor()?.domains()? {
+        if domain.name == name.as_str() {
+            return Err(Error::DomainTaken {
+                name: name.clone(),
+                uuid: domain.uuid,
+            });
+        }
         if let Some(label) = domain.label {
             let by = format!("libvirt domain {}", Sanitized::text(&domain.name));
             taken.hold(label.level().clone(), by);

@@ -85,6 +85,29 @@ fn a22_a_name_that_is_taken_is_refused() {
 }
 
 #[test]
+fn a22_a_name_that_a_domain_of_libvirt_has_is_refused_by_plan_and_create() {
+    let world = World::new();
+    let uuid = vss_model::Uuid::from_u128(9);
+    let domain = |name: &str| vss_libvirt::DomainInfo {
+        name: name.to_owned(),
+        uuid,
+        active: false,
+        label: None,
+    };
+    world.hypervisor.add(domain("web10"));
+    crate::create::plan(&world.host(), &request("web1")).unwrap();
+    world.hypervisor.add(domain("web1"));
+    let before = world.snapshot();
+    let planned = crate::create::plan(&world.host(), &request("web1"));
+    for error in [planned.unwrap_err(), world.create("web1").unwrap_err()] {
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert!(error.to_string().contains(&uuid.to_string()), "{error}");
+        assert!(error.hint().unwrap().contains("dominfo web1"));
+    }
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
 fn a22_content_that_somebody_else_put_there_stays() {
     let world = World::new();
     world.write("srv/box/web1/mine", "mine\n");
