@@ -49,6 +49,14 @@ pub enum Error {
         /// What is there.
         by: String,
     },
+    /// Something of no sandbox stands where one of that name would have its files.
+    #[error("the name {name} is taken: {path} is there, and this program did not make it")]
+    PathTaken {
+        /// The name.
+        name: SandboxName,
+        /// What is there.
+        path: AbsPath,
+    },
     /// libvirt has a domain of that name, and no sandbox has it.
     #[error("libvirt has a domain of the name {name} already, with the UUID {uuid}")]
     DomainTaken {
@@ -102,6 +110,14 @@ pub enum Error {
     NoSystemd {
         /// The host unit.
         unit: UnitName,
+    },
+    /// This process may not open as many files as a create takes.
+    #[error("the limit of open files is {limit}, and create needs {needed}")]
+    FewFiles {
+        /// What it may.
+        limit: u64,
+        /// What it has to.
+        needed: u64,
     },
     /// The plan was made anew time and again, and others were faster each time.
     #[error("label and address of {0} were taken by others each time they were to be reserved")]
@@ -221,6 +237,7 @@ impl Error {
                 Kind::NotFound
             }
             Self::NameTaken { .. }
+            | Self::PathTaken { .. }
             | Self::DomainTaken { .. }
             | Self::OnlyContent { .. }
             | Self::Foreign { .. }
@@ -247,6 +264,7 @@ impl Error {
             Self::NameTaken { name, .. } => {
                 format!("choose another name, or `virt-sandbox-service delete {name}` first")
             }
+            Self::PathTaken { path, .. } => format!("move {path} away, or choose another name"),
             Self::DomainTaken { name, .. } => format!(
                 "see `virsh -c lxc:///system dominfo {name}`; rename or remove that domain, or \
                  choose another name"
@@ -283,6 +301,9 @@ impl Error {
                     None.summary(false)
                 )
             }
+            Self::FewFiles { needed, .. } => {
+                format!("`ulimit -n {needed}` raises it in this shell")
+            }
             Self::NoSystemd { .. } => "leave --enable away".to_owned(),
             Self::Contended(_) => "run the same command again".to_owned(),
             Self::NoManifest(name) => {
@@ -313,11 +334,12 @@ impl Error {
     }
 }
 
-/// What to do about a config that can't be understood; `None` where its name is none of a sandbox.
+/// What to do about a config that can't be understood, beside what it says itself; `None` where its
+/// name is none of a sandbox. Without `--force` a config stays that has lost its UUID too.
 fn correct(config: &std::path::Path) -> Option<String> {
     let name: SandboxName = config.file_stem()?.to_str()?.parse().ok()?;
     Some(format!(
-        "correct the file, or `virt-sandbox-service delete {name}` removes the sandbox"
+        "`virt-sandbox-service delete --force {name}` removes the sandbox"
     ))
 }
 

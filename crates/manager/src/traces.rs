@@ -29,19 +29,22 @@ pub(crate) fn refuse_taken(host: &Host, name: &SandboxName) -> Result<()> {
             .into_iter()
             .find(|path| path.symlink_metadata().is_ok())
     };
-    match taken {
-        None => Ok(()),
-        Some(_) if find(host, name)?.is_some_and(|found| found.only_content) => {
-            Err(Error::OnlyContent {
-                name: name.clone(),
-                path: host.shown(&places.content(name)),
-            })
-        }
-        Some(path) => Err(Error::NameTaken {
-            name: name.clone(),
-            by: format!("{} exists", host.shown(&path)),
-        }),
-    }
+    let Some(path) = taken else {
+        return Ok(());
+    };
+    let (name, path) = (name.clone(), host.shown(&path));
+    Err(match find(host, &name)? {
+        // `delete` would find nothing either
+        None => Error::PathTaken { name, path },
+        Some(found) if found.only_content => Error::OnlyContent {
+            path: host.shown(&places.content(&name)),
+            name,
+        },
+        Some(_) => Error::NameTaken {
+            name,
+            by: format!("{path} exists"),
+        },
+    })
 }
 
 /// What identifies a sandbox, from whatever of it is left.

@@ -108,6 +108,19 @@ fn a22_a_name_that_a_domain_of_libvirt_has_is_refused_by_plan_and_create() {
 }
 
 #[test]
+fn a22_a_directory_of_nobody_is_to_be_moved_and_not_to_be_deleted() {
+    let world = World::new();
+    world.write("var/lib/libvirt/filesystems/web1/mine", "mine\n");
+    let before = world.snapshot();
+    let error = world.create("web1").unwrap_err();
+    let (path, hint) = ("/var/lib/libvirt/filesystems/web1", error.hint().unwrap());
+    assert!(error.to_string().contains(path), "{error}");
+    assert!(hint.contains("move") && !hint.contains("delete"), "{hint}");
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
 fn a22_content_that_somebody_else_put_there_stays() {
     let world = World::new();
     world.write("srv/box/web1/mine", "mine\n");

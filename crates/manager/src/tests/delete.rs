@@ -261,3 +261,24 @@ fn a_config_edited_into_nonsense_can_be_deleted() {
     run(&world, FORCE).unwrap();
     assert_eq!(world.snapshot(), before);
 }
+
+/// What the hint on a config that makes no sense says to run does remove the sandbox.
+#[test]
+fn a_config_that_makes_no_sense_says_once_what_to_run_and_that_works() {
+    for text in ["nonsense\n", "", "version = 1\n"] {
+        let world = World::new();
+        let before = world.snapshot();
+        world.create("web1").unwrap();
+        world.write(CONFIG, text);
+        fs::set_permissions(world.path(CONFIG), fs::Permissions::from_mode(0o600)).unwrap();
+        let listed = crate::inventory::list(&world.host()).unwrap();
+        let problem = listed[0].problem.clone().unwrap();
+        let removes = problem.matches("delete --force web1").count();
+        assert!(
+            removes == 1 && !problem.contains("correct the file"),
+            "{problem}"
+        );
+        run(&world, FORCE).unwrap();
+        assert_eq!(world.snapshot(), before, "{text:?}");
+    }
+}
