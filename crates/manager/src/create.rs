@@ -1,5 +1,6 @@
 //! `create` and `plan`: facts, a plan, and the changes that make it real.
 
+use rustix::process::Resource;
 use vss_plan::{CreateRequest, Facts, Query, Rules, SandboxPlan};
 
 use crate::apply::{self, Applied};
@@ -14,6 +15,10 @@ use crate::traces;
 
 /// How often a plan is made anew because its label or address was taken meanwhile.
 const ROUNDS: u32 = 64;
+
+/// The fewest files that a create has to be allowed to have open: thirty are in use at once where
+/// two threads copy. One that runs out of them can't undo itself either.
+const OPEN_FILES: u64 = 128;
 
 /// What `create` does beyond making the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +69,7 @@ pub fn create(
     options: &CreateOptions,
     control: &Control<'_>,
 ) -> Result<CreateOutcome> {
+    refuse_few_files(rustix::process::getrlimit(Resource::Nofile).current)?;
     recover::recover(host, control)?;
     let lock = recover::lock(host, &request.name, control)?;
     let made = recover::recover_locked(host, &request.name, control)
@@ -73,6 +79,17 @@ pub fn create(
     let outcome = made?;
     tidied?;
     Ok(outcome)
+}
+
+/// `None` stands for no limit.
+fn refuse_few_files(limit: Option<u64>) -> Result<()> {
+    match limit {
+        Some(limit) if limit < OPEN_FILES => Err(Error::FewFiles {
+            limit,
+            needed: OPEN_FILES,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn make(
@@ -103,4 +120,19 @@ fn make(
         }
     }
     Err(Error::Contended(request.name.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a51_too_few_open_files_are_told_before_any_change() {
+        let error = refuse_few_files(Some(16)).unwrap_err();
+        assert!(error.to_string().contains("16"), "{error}");
+        assert!(error.hint().unwrap().contains("ulimit -n 128"));
+        for enough in [Some(128), Some(1024), None] {
+            refuse_few_files(enough).unwrap();
+        }
+    }
 }
