@@ -184,6 +184,16 @@ fn a51_a_full_disk_is_named_and_nothing_is_left() {
 }
 
 #[test]
+fn a51_output_that_goes_nowhere_does_not_hide_what_was_made() {
+    let lab = Lab::enter();
+    let _deleted = lab.expect("x8");
+    let script = format!("exec {PROGRAM} create --confinement reduced -u apache2 x8 >/dev/full");
+    let text = lab.run("/bin/sh", &["-c", &script]).failed(1);
+    assert!(text.contains("sandbox x8 is created"), "{text}");
+    lab.vss(&["inspect", "x8"]).ok();
+}
+
+#[test]
 fn a22_a_name_that_is_taken_and_a_unit_of_the_administrator_are_left_alone() {
     let lab = Lab::enter();
     let sandbox = lab.create("taken", &["-u", "apache2.service"]);

@@ -15,31 +15,36 @@ pub(crate) fn text(out: &mut impl Write, created: &CreateOutcome) -> io::Result<
     Ok(())
 }
 
+/// What a test shows.
 #[cfg(test)]
-mod tests {
+pub(crate) fn sample() -> CreateOutcome {
     use vss_model::{Confinement, Uuid};
 
+    let path = |text: &str| text.parse().unwrap();
+    CreateOutcome {
+        name: "web1".parse().unwrap(),
+        uuid: Uuid::nil(),
+        content: path("/var/lib/libvirt/filesystems/web1"),
+        config: path("/etc/libvirt-sandbox/services/web1.sandbox"),
+        unit_file: path("/etc/systemd/system/apache2@web1.service"),
+        host_unit: "apache2@web1.service".parse().unwrap(),
+        label: "system_u:system_r:container_t:s0:c1,c2".parse().unwrap(),
+        confinement: Confinement::Reduced,
+        bytes: 1,
+        files: 1,
+        enabled: false,
+        started: false,
+        warnings: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
     use super::*;
 
     #[test]
     fn the_lines_of_the_ancestor() {
-        let mut created = CreateOutcome {
-            name: "web1".parse().unwrap(),
-            uuid: Uuid::nil(),
-            content: "/var/lib/libvirt/filesystems/web1".parse().unwrap(),
-            config: "/etc/libvirt-sandbox/services/web1.sandbox"
-                .parse()
-                .unwrap(),
-            unit_file: "/etc/systemd/system/apache2@web1.service".parse().unwrap(),
-            host_unit: "apache2@web1.service".parse().unwrap(),
-            label: "system_u:system_r:container_t:s0:c1,c2".parse().unwrap(),
-            confinement: Confinement::Reduced,
-            bytes: 1,
-            files: 1,
-            enabled: false,
-            started: false,
-            warnings: Vec::new(),
-        };
+        let mut created = sample();
         let shown = |created: &CreateOutcome| {
             let mut out = Vec::new();
             text(&mut out, created).unwrap();

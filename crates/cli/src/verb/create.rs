@@ -2,6 +2,7 @@
 
 use clap::Args as ClapArgs;
 use vss_manager::create::CreateOptions;
+use vss_manager::outcome::CreateOutcome;
 use vss_model::SandboxName;
 
 use super::{Machine, control};
@@ -74,24 +75,73 @@ pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, 
         for warning in &created.warnings {
             ui.warning(warning);
         }
-        if !output.quiet {
-            render::created::text(ui.out(), &created)?;
-        }
         // a start that takes long, or fails, leaves no doubt about what was made
-        ui.flush()?;
+        show(ui, |ui| match output.quiet {
+            true => Ok(()),
+            false => Ok(render::created::text(ui.out(), &created)?),
+        })
+        .map_err(|failure| unheard(failure, &created, now))?;
     }
     let started = now.then(|| vss_manager::lifecycle::start(&host, &request.name, &control));
-    if let Some(Ok(outcome)) = &started {
-        created.started = true;
-        if is_table {
-            ui.line(&super::lifecycle::started(outcome))?;
-        }
-    }
-    if !is_table {
-        render::json(ui.out(), &created)?;
-    }
+    created.started = matches!(started, Some(Ok(_)));
+    let shown = show(ui, |ui| match &started {
+        _ if !is_table => Ok(render::json(ui.out(), &created)?),
+        Some(Ok(outcome)) => ui.line(&super::lifecycle::started(outcome)),
+        _ => Ok(()),
+    });
     match started {
         Some(Err(error)) => Err(error.into()),
-        _ => Ok(Status::OK),
+        _ => {
+            shown.map_err(|failure| unheard(failure, &created, false))?;
+            Ok(Status::OK)
+        }
+    }
+}
+
+/// Writes to stdout, all of it by the time this returns.
+fn show(ui: &mut Ui, what: impl FnOnce(&mut Ui) -> Result<(), Failure>) -> Result<(), Failure> {
+    what(ui)?;
+    ui.flush()
+}
+
+/// A failure to tell what was made is no failure to make it, and looks like one.
+fn unheard(mut failure: Failure, created: &CreateOutcome, was_to_start: bool) -> Failure {
+    // who reads no more is told nothing
+    if failure.message.is_empty() {
+        return failure;
+    }
+    let name = &created.name;
+    let what = match (created.started, was_to_start) {
+        (true, _) => "is created and started",
+        (false, true) => "is created, and not started",
+        (false, false) => "is created",
+    };
+    failure.message = format!("{}; sandbox {name} {what}", failure.message);
+    failure.hint(format!("virt-sandbox-service status {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::render::created::sample;
+
+    #[test]
+    fn a_failure_to_tell_says_what_is_there_all_the_same() {
+        let mut created = sample();
+        let told = |created: &CreateOutcome, now| {
+            let full = io::Error::from(io::ErrorKind::StorageFull);
+            unheard(full.into(), created, now)
+        };
+        let failure = told(&created, false);
+        assert!(failure.message.ends_with("; sandbox web1 is created"));
+        assert!(failure.message.starts_with("can't write the output: "));
+        assert_eq!(failure.hints, ["virt-sandbox-service status web1"]);
+        assert!(told(&created, true).message.ends_with(", and not started"));
+        created.started = true;
+        assert!(told(&created, false).message.ends_with("and started"));
+        let closed = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(unheard(closed.into(), &created, false).message, "");
     }
 }
