@@ -346,9 +346,10 @@ fn correct(config: &std::path::Path) -> Option<String> {
 fn kind_of_plan(error: &vss_plan::PlanError) -> Kind {
     use vss_plan::PlanError;
     match error {
-        PlanError::NoUnit | PlanError::UnsuitableUnit { .. } | PlanError::HostUnitName { .. } => {
-            Kind::Usage
-        }
+        PlanError::NoUnit
+        | PlanError::UnsuitableUnit { .. }
+        | PlanError::HostUnitName { .. }
+        | PlanError::Contradiction { .. } => Kind::Usage,
         PlanError::UnknownUnit { .. }
         | PlanError::GeneratedUnit { .. }
         | PlanError::UnknownNetwork(_)

@@ -108,6 +108,37 @@ impl<'a> Ask<'a> {
         Some(path)
     }
 
+    /// The path with every link in it followed, the last component and those in `/` included:
+    /// where what is mounted from there comes from.
+    pub(crate) fn real(&self, path: &AbsPath) -> Option<AbsPath> {
+        let mut path = path.clone();
+        for _ in 0..MAX_LINKS {
+            let next = match self.root_link_of(&path)? {
+                Some(next) => Some(next),
+                None => {
+                    path = self.resolve(&path)?;
+                    self.link_target(&path)?
+                }
+            };
+            match next {
+                None => return Some(path),
+                Some(next) => path = next,
+            }
+        }
+        Some(path)
+    }
+
+    /// The path below what a link in `/` leads to, `/home` of some hosts among them; inner `None`
+    /// where there is no such link.
+    fn root_link_of(&self, path: &AbsPath) -> Option<Option<AbsPath>> {
+        let host = self.host()?;
+        Some(path.ancestors().find(|p| p.depth() == 1).and_then(|top| {
+            let name = top.file_name()?.to_string_lossy().into_owned();
+            let target = top.resolve_link(host.root_links.get(&name)?).ok()?;
+            target.join(path.strip_prefix(&top)?).ok()
+        }))
+    }
+
     /// The path with the topmost link above it replaced by what it leads to; inner `None` where
     /// there is no link.
     fn first_link_above(&self, path: &AbsPath) -> Option<Option<AbsPath>> {

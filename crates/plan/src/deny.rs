@@ -83,10 +83,7 @@ impl Scope<'_, '_> {
         if is_directory && (holds_asked || alone) {
             return false;
         }
-        let cause = Cause::Denied {
-            pattern: entry.pattern.clone(),
-            why: entry.why.clone(),
-        };
+        let cause = entry.cause();
         match (entry.fate, public_half(path)) {
             (DenyFate::SshHostKey, Some(public)) if !is_directory => {
                 draft.generate(Source::Deny, path, Generated::SshHostKey { public }, cause);
@@ -99,7 +96,11 @@ impl Scope<'_, '_> {
 
 /// Why a secret is the service's own: one of its files names it, or the denied directory that it
 /// is in.
-fn own_by_name<'n>(entry: &DenyEntry, path: &AbsPath, named: &'n Named) -> Option<&'n Cause> {
+pub(crate) fn own_by_name<'n>(
+    entry: &DenyEntry,
+    path: &AbsPath,
+    named: &'n Named,
+) -> Option<&'n Cause> {
     if !entry.unless_named {
         return None;
     }

@@ -26,6 +26,20 @@ struct Claim {
     causes: Vec<Cause>,
 }
 
+impl Claim {
+    /// Whether it may not be covered by a share: what the user asks for, what somebody wants kept
+    /// out, and what is made for every container. Copies of what the host has may be.
+    fn has_to_hold(&self) -> bool {
+        match &self.disposition {
+            Disposition::Share => false,
+            _ if self.source >= Source::User => true,
+            Disposition::Copy { .. } => false,
+            Disposition::Mask { how } => self.source >= Source::Rule || *how == MaskKind::NullLink,
+            Disposition::Generate { what } => !matches!(what, Generated::Directory { .. }),
+        }
+    }
+}
+
 /// Claims on paths.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -158,6 +172,40 @@ impl Draft {
             .collect()
     }
 
+    /// The shares that somebody asks for, each with its deciding cause.
+    pub(crate) fn shares(&self) -> Vec<(AbsPath, Cause)> {
+        let shared =
+            |c: &Claim| c.source > Source::Baseline && matches!(c.disposition, Disposition::Share);
+        self.claims
+            .iter()
+            .filter(|(_, claim)| shared(claim))
+            .filter_map(|(path, claim)| Some((path.clone(), claim.causes.first()?.clone())))
+            .collect()
+    }
+
+    /// Takes out what is claimed below a share, which is mounted over it.
+    ///
+    /// # Errors
+    /// The first path for which that may not be, with its cause.
+    pub(crate) fn cover(&mut self, share: &AbsPath) -> Result<(), (AbsPath, Cause)> {
+        let below = self
+            .claims
+            .range(share.clone()..)
+            .take_while(|(path, _)| path.starts_with(share))
+            .filter(|(path, _)| *path != share);
+        let mut covered = Vec::new();
+        for (path, claim) in below {
+            match claim.causes.first() {
+                Some(cause) if claim.has_to_hold() => return Err((path.clone(), cause.clone())),
+                _ => covered.push(path.clone()),
+            }
+        }
+        for path in covered {
+            self.claims.remove(&path);
+        }
+        Ok(())
+    }
+
     /// The plan: entries that say no more than the one above them are left out.
     pub(crate) fn finish(self) -> (RootPlan, Vec<Skipped>) {
         let mut entries: Vec<PlanEntry> = Vec::with_capacity(self.claims.len());
@@ -165,7 +213,9 @@ impl Draft {
             let above = path.parent().and_then(|p| self.nearest(&p));
             let said_above = above.is_some_and(|(_, above)| {
                 let copied = is_tree(&above.disposition) && is_copy(&claim.disposition);
-                let hidden = is_absent(&above.disposition) && claim.source <= above.source;
+                let hidden = is_absent(&above.disposition)
+                    && (claim.source < above.source
+                        || claim.source == above.source && is_absent(&claim.disposition));
                 let shared = matches!(above.disposition, Disposition::Share)
                     && matches!(claim.disposition, Disposition::Share);
                 copied || hidden || shared
@@ -235,6 +285,7 @@ mod tests {
         );
         draft.node(Source::Package, &path("/etc/a/c"), why("listed"));
         draft.node(Source::Package, &path("/etc/a/b/d"), why("listed"));
+        draft.node(Source::User, &path("/etc/a/b/e"), why("copy"));
         draft.node(Source::Baseline, &path("/etc/x"), why("baseline"));
         draft.mask(Source::Rule, &path("/etc/x"), MaskKind::Absent, why("rule"));
         draft.node(Source::Unit, &path("/etc/x"), why("unit"));
@@ -244,9 +295,17 @@ mod tests {
             .iter()
             .map(|e| format!("{} {}", e.path, e.disposition.word()))
             .collect();
-        assert_eq!(shown, ["/etc/a copy", "/etc/a/b mask", "/etc/x mask"]);
         assert_eq!(
-            plan.entries[2].causes,
+            shown,
+            [
+                "/etc/a copy",
+                "/etc/a/b mask",
+                "/etc/a/b/e copy",
+                "/etc/x mask"
+            ]
+        );
+        assert_eq!(
+            plan.entries[3].causes,
             [why("rule"), why("baseline"), why("unit")]
         );
     }

@@ -11,8 +11,8 @@
 //!    *packages* (owners of the units and of their programs, siblings of one source, plug-ins,
 //!    dependencies less a base set), and *paths*, each source in its turn: the baseline table, the
 //!    units, the packages' lists, snippets of tmpfiles.d, what bears the service's name, where
-//!    links and configuration lead, rules, the user; what is another instance's stays behind, and the
-//!    deny list comes last.
+//!    links and configuration lead, rules, the user; what is another instance's stays behind, the
+//!    deny list comes last, and what a share would cover is taken out or refused.
 //! 3. Label, address and hardware address come from the [`allocator`], users of a container's own
 //!    from [`id_ranges`]; [`domain_spec`] and
 //!    [`host_unit`] follow from the config alone, so that they can be made again at any time.
@@ -46,7 +46,9 @@ pub mod request;
 mod review;
 pub mod root_plan;
 mod rules;
+mod shares;
 mod snippets;
+mod suitable;
 mod units;
 
 pub use derive::{

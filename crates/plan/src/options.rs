@@ -11,6 +11,7 @@ use crate::paths::Scope;
 use crate::request::CreateRequest;
 use crate::root_plan::RootPlan;
 use crate::rules::{Rule, Rules};
+use crate::suitable;
 use crate::units::UnitClosure;
 
 /// The rules whose unit runs, or whose package is in the closure.
@@ -35,7 +36,10 @@ pub(crate) fn rules_that_hold<'r>(
 }
 
 /// Claims what rules say of paths.
-pub(crate) fn ruled(scope: &Scope<'_, '_>, draft: &mut Draft) {
+///
+/// # Errors
+/// Where a path can't be shared.
+pub(crate) fn ruled(scope: &Scope<'_, '_>, draft: &mut Draft) -> Result<(), PlanError> {
     for rule in rules_that_hold(scope.rules, scope.units, scope.packages) {
         let cause = Cause::Rule {
             file: rule.file.clone(),
@@ -45,12 +49,21 @@ pub(crate) fn ruled(scope: &Scope<'_, '_>, draft: &mut Draft) {
             copy(scope, draft, Source::Rule, path, &cause);
         }
         for path in &rule.body.share {
-            draft.claim(Source::Rule, path, Disposition::Share, cause.clone());
+            // a rule is for many hosts: what it names may be elsewhere here, or not be there
+            let Some(path) = scope.ask.real(path) else {
+                continue;
+            };
+            suitable::possible(&path, &suitable::said_by(&cause))?;
+            if !matches!(scope.ask.path(&path), Some(PathFacts::Missing)) {
+                draft.claim(Source::Rule, &path, Disposition::Share, cause.clone());
+            }
         }
         for path in &rule.body.mask {
-            draft.mask(Source::Rule, path, MaskKind::Absent, cause.clone());
+            let path = scope.ask.resolve(path).unwrap_or_else(|| path.clone());
+            draft.mask(Source::Rule, &path, MaskKind::Absent, cause.clone());
         }
     }
+    Ok(())
 }
 
 /// Copies a path as somebody says, a directory whole; whether it is there.
@@ -91,29 +104,19 @@ pub(crate) fn asked(
     draft: &mut Draft,
     request: &CreateRequest,
 ) -> Result<(), PlanError> {
+    suitable::contradiction(request)?;
     for path in &request.copy {
-        check(path, "--copy")?;
-        let cause = cause("--copy");
-        if !copy(scope, draft, Source::User, path, &cause) {
-            return Err(no_such(path, "--copy"));
+        suitable::to_copy(scope, path)?;
+        if !copy(scope, draft, Source::User, path, &cause("--copy")) {
+            return Err(suitable::no_such(path, "--copy"));
         }
     }
     for path in &request.share {
-        check(path, "--share")?;
-        if matches!(scope.ask.path(path), Some(PathFacts::Missing)) {
-            return Err(no_such(path, "--share"));
-        }
+        suitable::to_share(scope, path)?;
         draft.claim(Source::User, path, Disposition::Share, cause("--share"));
     }
     for path in &request.mask {
-        check(path, "--mask")?;
-        if path.as_path().starts_with("/usr") {
-            return Err(unsuitable(
-                path,
-                "--mask",
-                "all of /usr is the host's, seen read-only",
-            ));
-        }
+        suitable::to_mask(scope, path)?;
         draft.mask(Source::User, path, MaskKind::Absent, cause("--mask"));
     }
     Ok(())
@@ -122,40 +125,6 @@ pub(crate) fn asked(
 fn cause(option: &str) -> Cause {
     Cause::User {
         option: option.to_owned(),
-    }
-}
-
-fn check(path: &AbsPath, option: &str) -> Result<(), PlanError> {
-    const WHOLE: [&str; 9] = [
-        "/", "/etc", "/var", "/usr", "/proc", "/sys", "/dev", "/run", "/tmp",
-    ];
-    const KERNEL: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
-    let text = path.as_path();
-    if WHOLE.iter().any(|w| text == std::path::Path::new(w)) {
-        return Err(unsuitable(path, option, "name a path below it"));
-    }
-    if KERNEL.iter().any(|k| text.starts_with(k)) {
-        return Err(unsuitable(
-            path,
-            option,
-            "each container has its own, made at the start",
-        ));
-    }
-    Ok(())
-}
-
-fn no_such(path: &AbsPath, option: &str) -> PlanError {
-    PlanError::NoSuchPath {
-        path: path.clone(),
-        option: option.to_owned(),
-    }
-}
-
-fn unsuitable(path: &AbsPath, option: &str, reason: &str) -> PlanError {
-    PlanError::UnsuitablePath {
-        path: path.clone(),
-        option: option.to_owned(),
-        reason: reason.to_owned(),
     }
 }
 

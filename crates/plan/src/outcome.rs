@@ -363,6 +363,16 @@ pub enum PlanError {
         /// The option.
         option: String,
     },
+    /// Two options say different things of one path.
+    #[error("{first} and {second} both name {path}; drop one of them")]
+    Contradiction {
+        /// The path.
+        path: AbsPath,
+        /// One option.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
     /// A path given with an option can't have what the option asks for.
     #[error("{option} {path} is not possible: {reason}")]
     UnsuitablePath {

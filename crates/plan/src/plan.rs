@@ -228,7 +228,7 @@ fn closures<'a>(
     Ok((units, packages))
 }
 
-/// What every source says, the deny list last.
+/// What every source says, the deny list after all of them, less what shares cover.
 fn draft(
     scope: &Scope<'_, '_>,
     request: &CreateRequest,
@@ -243,7 +243,7 @@ fn draft(
     };
     scope.baseline(&mut draft, &identity);
     options::asked(scope, &mut draft, request)?;
-    options::ruled(scope, &mut draft);
+    options::ruled(scope, &mut draft)?;
     scope.named_by_units(&mut draft);
     scope.listed(&mut draft);
     let said = scope.snippets(&mut draft);
@@ -277,6 +277,7 @@ fn draft(
     };
     scope.inside(&mut draft, &setup);
     warnings.extend(scope.deny(&mut draft, &named, &request.copy));
+    scope.shares(&mut draft, &named)?;
     Ok((draft, warnings))
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use vss_model::{AbsPath, PackageName, UnitName};
+use vss_model::{AbsPath, Cause, PackageName, UnitName};
 
 use crate::glob;
 
@@ -100,6 +100,15 @@ pub(crate) struct DenyEntry {
     /// Whether it is the service's own where its configuration names it.
     #[serde(default)]
     pub(crate) unless_named: bool,
+}
+
+impl DenyEntry {
+    pub(crate) fn cause(&self) -> Cause {
+        Cause::Denied {
+            pattern: self.pattern.clone(),
+            why: self.why.clone(),
+        }
+    }
 }
 
 /// What becomes of a denied path.

@@ -12,6 +12,7 @@ mod packages;
 mod paths;
 mod requests;
 mod secrets;
+mod shares;
 mod units;
 mod world;
 

@@ -1,0 +1,56 @@
+//! What a share may not show, and what it covers: the host's directory is mounted over all that the
+//! plan says of paths below it.
+
+use vss_model::{AbsPath, Cause};
+
+use crate::deny::own_by_name;
+use crate::draft::Draft;
+use crate::follow::Named;
+use crate::outcome::PlanError;
+use crate::paths::Scope;
+use crate::suitable::{said_by, unsuitable};
+
+impl Scope<'_, '_> {
+    /// Takes out of the draft what shares cover.
+    ///
+    /// # Errors
+    /// Where a share would show what the deny list holds, or would undo what has to be so: a mask,
+    /// what the user asked for, what is made for every container.
+    pub(crate) fn shares(&self, draft: &mut Draft, named: &Named) -> Result<(), PlanError> {
+        for (share, cause) in draft.shares() {
+            let by = said_by(&cause);
+            if let Some((path, why)) = self.secret_in(&share, named) {
+                let next = if path == share {
+                    format!("--copy {path} gives the container a copy, if it has to have it")
+                } else {
+                    format!(
+                        "share other paths of it one by one, or --copy {share}, which leaves secrets out"
+                    )
+                };
+                let reason = format!("the container would see {path} ({why}); {next}");
+                return Err(unsuitable(&share, &by, &reason));
+            }
+            if let Err((path, cause)) = draft.cover(&share) {
+                let reason = format!(
+                    "the host's {path} would be seen, which is another inside ({cause}); share what is beside it, path by path"
+                );
+                return Err(unsuitable(&share, &by, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first path at or below a share that the deny list holds, and why. A directory that the
+    /// service's own key is in is judged by what else is in it.
+    fn secret_in(&self, share: &AbsPath, named: &Named) -> Option<(AbsPath, Cause)> {
+        let tree = self.ask.tree(share)?;
+        let below = tree.watched.iter().filter(|w| *w != share);
+        std::iter::once(share).chain(below).find_map(|path| {
+            let entry = self.rules.denied(path)?;
+            let holds_own = || named.keys().any(|n| n != path && n.starts_with(path));
+            let is_own = own_by_name(entry, path, named).is_some();
+            let is_fine = is_own || path != share && entry.unless_named && holds_own();
+            (!is_fine).then(|| (path.clone(), entry.cause()))
+        })
+    }
+}
