@@ -45,6 +45,56 @@ pub struct SandboxConfig {
     pub timeouts: Timeouts,
 }
 
+/// Why a path can't be shared with the host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ShareClash {
+    /// It is the container's own as well.
+    #[error("{0} can't be shared with the host and private at once")]
+    Private(AbsPath),
+    /// Content would be seen in it, or it is in the content.
+    #[error("{0} would show the container its own content, or others'")]
+    Content(AbsPath),
+    /// It is mounted over what is the container's own.
+    #[error("{shared} would cover {own}, which is the container's own")]
+    Covers {
+        /// The path.
+        shared: AbsPath,
+        /// The container's own.
+        own: AbsPath,
+    },
+}
+
+impl ShareClash {
+    /// The path that can't be shared.
+    #[must_use]
+    pub fn path(&self) -> &AbsPath {
+        match self {
+            Self::Private(path) | Self::Content(path) | Self::Covers { shared: path, .. } => path,
+        }
+    }
+}
+
+impl SandboxConfig {
+    /// The first shared path that can't be one beside the rest of the config.
+    #[must_use]
+    pub fn share_clash(&self) -> Option<ShareClash> {
+        self.shared.iter().find_map(|shared| {
+            let private = self.tmpfs.iter().map(|t| &t.target).chain(&self.writable);
+            let covered = self.writable.iter().find(|own| own.starts_with(shared));
+            if private.into_iter().any(|own| own == shared) {
+                Some(ShareClash::Private(shared.clone()))
+            } else if shared.starts_with(&self.content) || self.content.starts_with(shared) {
+                Some(ShareClash::Content(shared.clone()))
+            } else {
+                covered.map(|own| ShareClash::Covers {
+                    shared: shared.clone(),
+                    own: own.clone(),
+                })
+            }
+        })
+    }
+}
+
 /// A file system in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -26,7 +26,7 @@ use crate::paths::Scope;
 use crate::request::CreateRequest;
 use crate::rules::Rules;
 use crate::units::UnitClosure;
-use crate::{data, options, review};
+use crate::{data, options, review, shares};
 
 /// Where content is kept unless `--path` says otherwise.
 pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
@@ -126,6 +126,7 @@ fn compute(
     let roots = options::mounts(&scope, &root);
     config.writable.extend(roots.writable);
     config.shared = roots.shared;
+    shares::fit(&config, &root)?;
     if confined.users.is_some() {
         review::reach_content(&scope, &config.content)?;
         review::reach(&scope, &config.shared, &mut warnings);

@@ -1,14 +1,37 @@
 //! What a share may not show, and what it covers: the host's directory is mounted over all that the
 //! plan says of paths below it.
 
-use vss_model::{AbsPath, Cause};
+use vss_model::sandbox::ShareClash;
+use vss_model::{AbsPath, Cause, SandboxConfig};
 
 use crate::deny::own_by_name;
 use crate::draft::Draft;
 use crate::follow::Named;
 use crate::outcome::PlanError;
 use crate::paths::Scope;
+use crate::root_plan::RootPlan;
 use crate::suitable::{said_by, unsuitable};
+
+/// Whether what is shared goes with the rest of a config, which its reader would refuse else.
+///
+/// # Errors
+/// Where a share would show content of containers, or is the container's own.
+pub(crate) fn fit(config: &SandboxConfig, root: &RootPlan) -> Result<(), PlanError> {
+    let Some(clash) = config.share_clash() else {
+        return Ok(());
+    };
+    let path = clash.path();
+    let cause = root.entry(path).and_then(|e| e.causes.first());
+    let by = cause.map_or_else(|| "--share".to_owned(), said_by);
+    let reason = match &clash {
+        ShareClash::Content(_) => format!(
+            "the content of the container is in {}, and would be seen; share other paths of it one by one",
+            config.content
+        ),
+        other => format!("{other}; share what is beside it, path by path"),
+    };
+    Err(unsuitable(path, &by, &reason))
+}
 
 impl Scope<'_, '_> {
     /// Takes out of the draft what shares cover.

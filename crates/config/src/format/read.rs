@@ -234,23 +234,10 @@ fn tmpfs(item: &Item<'_>) -> Outcome<Vec<Tmpfs>> {
 
 /// One path can't be the host's and the container's own.
 fn check_overlap(source: Source<'_>, config: &SandboxConfig) -> Outcome<()> {
-    for shared in &config.shared {
-        let clash = config
-            .writable
-            .iter()
-            .chain(config.tmpfs.iter().map(|t| &t.target));
-        if let Some(other) = clash.into_iter().find(|other| *other == shared) {
-            let problem =
-                format!("{other} can't be shared with the host and private at once; drop one");
-            return Err(source.problem(None, "content.shared", problem));
-        }
-        if shared.starts_with(&config.content) || config.content.starts_with(shared) {
-            let problem =
-                format!("{shared} would show the container its own content, or others'; drop it");
-            return Err(source.problem(None, "content.shared", problem));
-        }
+    match config.share_clash() {
+        None => Ok(()),
+        Some(clash) => Err(source.problem(None, "content.shared", format!("{clash}; drop one"))),
     }
-    Ok(())
 }
 
 /// The UUID that a file carries, whatever else is wrong with it: who owns it can be told as long

@@ -161,6 +161,7 @@ fn a19_injected_and_doubled_keys_are_refused() {
         ("\"/root\"]", "\"/\"]"),
         (", \"/root\"]", "]"),
         ("shared = [\"/srv/www\"]", "shared = [\"/etc\"]"),
+        ("\"/root\"]", "\"/root\", \"/srv/www/x\"]"),
         ("shared = [\"/srv/www\"]", "shared = [\"/var/lib/libvirt\"]"),
         ("size = \"64M\"", "size = \"64Q\""),
         ("size = \"64M\"", "size = \"99999999999T\""),

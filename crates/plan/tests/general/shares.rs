@@ -188,3 +188,24 @@ fn two_options_for_one_path_are_refused() {
         "--copy and --mask both name /srv/web; drop one of them"
     );
 }
+
+#[test]
+fn what_the_config_could_not_be_read_with_is_refused_before_it_is_made() {
+    let mut world = pages();
+    world.directory("/var/lib/libvirt", 0);
+    let content = "/var/lib/libvirt/filesystems/box";
+    for shared in ["/var/lib", "/var/lib/libvirt", "/srv"] {
+        let request = with(|r| {
+            r.share.push(path(shared));
+            r.path = (shared == "/srv").then(|| path("/srv/boxes"));
+        });
+        let at = if shared == "/srv" {
+            "/srv/boxes/box"
+        } else {
+            content
+        };
+        let error = world.plan(&request).unwrap_err().to_string();
+        assert!(error.contains(&format!("--share {shared} ")), "{error}");
+        assert!(error.contains(at) || error.contains("deny list"), "{error}");
+    }
+}
