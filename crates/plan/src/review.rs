@@ -199,7 +199,8 @@ fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bo
     match root.explain(&path).fate {
         Fate::Generated => Some(true),
         Fate::Private | Fate::Shared => on_host(),
-        Fate::Masked | Fate::Absent => {
+        Fate::Absent => Some(false),
+        Fate::Masked => {
             // a directory above what is copied is made for it
             let holds_entries = root.entries.iter().any(|e| {
                 e.path.starts_with(&path) && !matches!(e.disposition, Disposition::Mask { .. })

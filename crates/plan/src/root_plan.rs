@@ -1,7 +1,12 @@
 //! What every path of a container is, and why: a value that can be printed, compared and asked.
 
 use serde::{Deserialize, Serialize};
-use vss_model::{AbsPath, Cause, CopyScope, Disposition, MaskKind};
+use vss_model::{AbsPath, Cause, CopyScope, Disposition, Generated, MaskKind};
+
+/// Where each container gets a file system of its own at the start: `/dev/shm` is in `/dev`.
+pub(crate) const MOUNTED: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
+/// The most links that are followed (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
 
 /// Every path of a container that has a decision of its own, ordered by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -10,8 +15,8 @@ pub struct RootPlan {
     pub entries: Vec<PlanEntry>,
 }
 
-/// The decision on a path. It holds for all below it as well where it is a copy of a tree, a share
-/// or a mask, unless a longer path has an entry of its own.
+/// The decision on a path. It holds for all below it as well where it is a copy of a tree, a share,
+/// a mask, or a directory on which something is mounted at the start, unless a longer path has an entry of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanEntry {
     /// The path inside the container, and on the host.
@@ -98,14 +103,25 @@ impl RootPlan {
     /// Why a path is what it is, also one that no entry names.
     #[must_use]
     pub fn explain(&self, path: &AbsPath) -> Explanation {
-        let entry = self.deciding(path);
-        let fate = entry.map_or(Fate::Absent, |e| e.fate_of(path));
         let mut chain = Vec::new();
+        let place = self.led_to(path, &mut chain);
+        let mut entry = self.deciding(&place);
+        let mut fate = entry.map_or(Fate::Absent, |e| e.fate_of(&place));
         match entry {
-            Some(entry) if entry.path == *path || entry.reaches_below() => {
-                self.follow(entry, &mut chain);
+            Some(entry) if fate != Fate::Absent => self.follow(entry, &mut chain),
+            _ if place == AbsPath::root() => {
+                fate = Fate::Generated;
+                let why = "the container's own root, read-only".to_owned();
+                chain.push((place, Cause::Baseline { why }));
             }
-            _ => chain.push((path.clone(), Cause::Unnamed)),
+            _ => match self.brought_below(&place) {
+                Some(below) => {
+                    fate = Fate::Generated;
+                    entry = Some(below);
+                    self.follow(below, &mut chain);
+                }
+                None => chain.push((place, Cause::Unnamed)),
+            },
         }
         Explanation {
             path: path.clone(),
@@ -113,6 +129,35 @@ impl RootPlan {
             entry: entry.cloned(),
             chain,
         }
+    }
+
+    /// Where a path leads through the links that are made for every container, `/bin` and
+    /// `/var/run` among them, with their causes.
+    fn led_to(&self, path: &AbsPath, chain: &mut Vec<(AbsPath, Cause)>) -> AbsPath {
+        let mut place = path.clone();
+        for _ in 0..MAX_LINKS {
+            let link = place.ancestors().skip(1).find_map(|above| {
+                let entry = self.entry(&above)?;
+                let rest = place.strip_prefix(&above)?;
+                let led_to = entry.link_target()?.join(rest).ok()?;
+                Some((entry, led_to))
+            });
+            let Some((link, led_to)) = link else {
+                break;
+            };
+            self.follow(link, chain);
+            place = led_to;
+        }
+        place
+    }
+
+    /// The first entry below a path that has something there: the directories above it are made.
+    fn brought_below(&self, path: &AbsPath) -> Option<&PlanEntry> {
+        let start = self.entries.partition_point(|e| e.path <= *path);
+        self.entries[start..]
+            .iter()
+            .take_while(|e| e.path.starts_with(path))
+            .find(|e| !e.is_mask())
     }
 
     /// Adds the causes of an entry, and of the files that they name, each file once.
@@ -144,7 +189,25 @@ impl PlanEntry {
         match &self.disposition {
             Disposition::Copy { scope } => *scope == CopyScope::Tree,
             Disposition::Share | Disposition::Mask { .. } => true,
-            Disposition::Generate { .. } => false,
+            // the directory is empty, and something is mounted on it at each start
+            Disposition::Generate { .. } => {
+                let path = self.path.as_path();
+                MOUNTED.iter().any(|m| path == std::path::Path::new(m))
+            }
+        }
+    }
+
+    fn is_mask(&self) -> bool {
+        matches!(self.disposition, Disposition::Mask { .. })
+    }
+
+    /// Where a link leads that is made.
+    fn link_target(&self) -> Option<AbsPath> {
+        match &self.disposition {
+            Disposition::Generate {
+                what: Generated::Link { target },
+            } => self.path.resolve_link(target).ok(),
+            _ => None,
         }
     }
 

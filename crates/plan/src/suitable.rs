@@ -6,6 +6,7 @@ use crate::facts::PathFacts;
 use crate::outcome::PlanError;
 use crate::paths::Scope;
 use crate::request::CreateRequest;
+use crate::root_plan::MOUNTED;
 
 /// Of two options that say different things of one path, one would be lost without a word.
 ///
@@ -105,7 +106,6 @@ pub(crate) fn possible(path: &AbsPath, option: &str) -> Result<(), PlanError> {
 
 fn fault(path: &AbsPath) -> Option<&'static str> {
     const WHOLE: [&str; 4] = ["/", "/etc", "/var", "/usr"];
-    const MOUNTED: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
     let text = path.as_path();
     if MOUNTED.iter().any(|m| text.starts_with(m)) {
         return Some("each container has its own, made at the start");

@@ -7,6 +7,7 @@
 )]
 
 mod confinement;
+mod explained;
 mod instances;
 mod packages;
 mod paths;
