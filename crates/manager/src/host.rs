@@ -12,7 +12,7 @@ use vss_selinux::{HostLabeller, Labeller};
 use vss_tree::Root;
 use vss_unit::{ServiceManager, Systemd};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::process::Proc;
 
 /// Both sides of libvirt, over one connection.
@@ -181,6 +181,17 @@ impl Host {
     /// The host's systemd; `None` where it is not PID 1.
     pub(crate) fn services(&self) -> Result<Option<&dyn ServiceManager>> {
         self.services.as_ref().map(Lazy::get).transpose()
+    }
+
+    /// Whether a host unit can be started at boot.
+    ///
+    /// # Errors
+    /// Where systemd is not PID 1.
+    pub fn can_enable(&self, unit: &UnitName) -> Result<()> {
+        match self.services()? {
+            Some(_) => Ok(()),
+            None => Err(Error::NoSystemd { unit: unit.clone() }),
+        }
     }
 
     /// `/etc/systemd/system`.

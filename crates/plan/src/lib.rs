@@ -41,6 +41,7 @@ mod options;
 pub mod outcome;
 mod packages;
 mod paths;
+mod place;
 mod plan;
 pub mod request;
 mod review;

@@ -26,7 +26,7 @@ use crate::paths::Scope;
 use crate::request::CreateRequest;
 use crate::rules::Rules;
 use crate::units::UnitClosure;
-use crate::{data, options, review, shares};
+use crate::{data, options, place, review, shares};
 
 /// Where content is kept unless `--path` says otherwise.
 pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
@@ -93,6 +93,7 @@ fn compute(
     }
     let request = instantiated(request)?;
     let host_unit = host_unit_name(&request)?;
+    place::check(ask, &request)?;
     let (units, packages) = closures(ask, rules, &request)?;
     let mut warnings = review::host_unit(ask, &host_unit)?;
     let confined = confine::confined(host, &request)?;

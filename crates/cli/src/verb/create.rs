@@ -64,7 +64,7 @@ pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, 
     let request = container.request(name)?;
     let host = machine.open()?;
     if dry_run {
-        return super::plan::show(&host, &request, output, ui);
+        return super::plan::show(&host, &request, enable, output, ui);
     }
     let watch = Watch::new(output.quiet);
     let control = control(&watch);

@@ -33,17 +33,21 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, Failure> {
     let request = args.container.request(args.name)?;
-    show(&machine.open()?, &request, args.output, ui)
+    show(&machine.open()?, &request, false, args.output, ui)
 }
 
 /// Plans and shows the plan; `create --dry-run` is the same.
 pub(super) fn show(
     host: &Host,
     request: &CreateRequest,
+    enable: bool,
     output: FormatOptions,
     ui: &mut Ui,
 ) -> Result<Status, Failure> {
     let plan = vss_manager::create::plan(host, request)?;
+    if enable {
+        host.can_enable(&plan.config.host_unit)?;
+    }
     match output.format {
         Format::Json => render::json(ui.out(), &plan)?,
         Format::Table => {

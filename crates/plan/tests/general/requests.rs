@@ -88,6 +88,38 @@ fn bad_requests_get_one_clear_error_each() {
 }
 
 #[test]
+fn a_place_for_content_is_roots_alone() {
+    let mut world = World::new();
+    world.directory("/srv/open", 0);
+    world.directory("/srv/private", 0);
+    world.modes.insert(path("/srv/private"), 0o710);
+    world.link("/srv/link", "/srv/open");
+    world.file("/srv/file", "");
+    world.directory("/", 0);
+    for (place, refusal) in [
+        ("/", "others than root"),
+        ("/etc", "others than root"),
+        ("/srv/open", "others than root"),
+        ("/srv/link", "it is /srv/open, and others than root"),
+        ("/srv/file", "no directory"),
+        ("/usr/local/boxes", "sees all of /usr"),
+        ("/bin/boxes", "it is /usr/bin/boxes, and every container"),
+        ("/proc", "nothing is kept there"),
+        ("/srv/private", ""),
+        ("/srv/new", ""),
+    ] {
+        let mut request = request();
+        request.path = Some(path(place));
+        let said = match world.plan(&request) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(refusal.is_empty(), said.is_empty(), "{place}: {said}");
+        assert!(said.contains(refusal), "{place}: {said}");
+    }
+}
+
+#[test]
 fn a22_a_unit_of_the_host_is_never_replaced() {
     let mut world = World::new();
     world.host_unit.template = Some(path("/usr/lib/systemd/system/web@.service"));
