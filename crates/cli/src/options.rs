@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
 use clap::{Args, ValueEnum};
 use vss_manager::CreateRequest;
+use vss_model::label::LevelError;
 use vss_model::{
     AbsPath, ConfinementChoice, Level, NetworkChoice, PrivateUsers, SandboxName, UnitName,
 };
@@ -85,7 +86,7 @@ pub(crate) struct ContainerOptions {
     /// The SELinux level, two categories: s0:c1,c2
     ///
     /// Without it, a pair that no other label of this host has is chosen.
-    #[arg(short, long, value_name = "LEVEL", help_heading = ISOLATION)]
+    #[arg(short, long, value_name = "LEVEL", value_parser = level, help_heading = ISOLATION)]
     pub(crate) level: Option<Level>,
 
     /// Take a level that another label equals, contains or is contained in
@@ -195,14 +196,63 @@ pub(crate) struct Names {
 
 /// Takes a path as it was typed, which need not be UTF-8.
 pub(crate) fn absolute_path() -> ValueParser {
-    PathBufValueParser::new()
-        .try_map(|path: PathBuf| AbsPath::new(path))
-        .into()
+    PathBufValueParser::new().try_map(path).into()
+}
+
+/// A level as others have it may name a category twice; of one that is typed, another may have been
+/// meant, and the container would have a category less than the pair that sets it apart.
+fn level(text: &str) -> Result<Level, String> {
+    let level: Level = text
+        .parse()
+        .map_err(|error: LevelError| error.to_string())?;
+    let categories = text.split([':', ',']).skip(1);
+    if !text.contains(['.', '-']) && categories.count() > level.categories().len() {
+        return Err(format!(
+            "the level {text} names a category twice; give two different ones, as in s0:c1,c2"
+        ));
+    }
+    Ok(level)
+}
+
+/// A line break in a path is a slip of a script, and ends lines of files that are made.
+fn path(path: PathBuf) -> Result<AbsPath, String> {
+    let path = AbsPath::new(path).map_err(|error| error.to_string())?;
+    let text = path.as_path().to_string_lossy();
+    if text.contains(char::is_control) {
+        return Err(format!("the path {path} has a control character in it"));
+    }
+    Ok(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_two_categories_of_a_level_are_two() {
+        for good in ["s0:c1,c2", "s0:c0.c5", "s0", "s0-s0:c1"] {
+            assert!(level(good).is_ok(), "{good}");
+        }
+        for bad in ["s0:c5,c5", "s0:c5,c05", "s0:c1,c2,c1"] {
+            let error = level(bad).unwrap_err();
+            assert!(error.contains("twice"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_one_line() {
+        assert_eq!(path("/srv/a b".into()).unwrap().to_string(), "/srv/a b");
+        for bad in [
+            "/srv/a\nb",
+            "/srv/a\tb",
+            "/srv/a\x1b[1m",
+            "/srv/\u{85}",
+            "srv",
+        ] {
+            let error = path(bad.into()).unwrap_err();
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
+    }
 
     #[test]
     fn only_lxc_of_this_host() {

@@ -116,6 +116,14 @@ fn usage_errors_name_the_problem() {
         (&["create", "-u", "a", "-l", "s0:c1024", "web1"], "c1024"),
         (&["create", "-u", "a", "-l", "c1,c2", "web1"], "c1,c2"),
         (
+            &["create", "-u", "a", "-l", "s0:c5,c5", "web1"],
+            "category twice",
+        ),
+        (
+            &["create", "-u", "a", "--share", "/srv/a\nb", "web1"],
+            "control character",
+        ),
+        (
             &["create", "-u", "a", "-N", "bridge=x", "web1"],
             "source=NET",
         ),

@@ -345,11 +345,19 @@ fn correct(config: &std::path::Path) -> Option<String> {
 
 fn kind_of_plan(error: &vss_plan::PlanError) -> Kind {
     use vss_plan::PlanError;
+    use vss_plan::allocator::LabelError;
     match error {
         PlanError::NoUnit
         | PlanError::UnsuitableUnit { .. }
         | PlanError::HostUnitName { .. }
         | PlanError::Contradiction { .. } => Kind::Usage,
+        // wrong whatever the host has; one that is in use is not
+        PlanError::Label(
+            LabelError::Sensitivity(_)
+            | LabelError::Range(_)
+            | LabelError::NoCategory(_)
+            | LabelError::TooWide { .. },
+        ) => Kind::Usage,
         PlanError::UnknownUnit { .. }
         | PlanError::GeneratedUnit { .. }
         | PlanError::UnknownNetwork(_)

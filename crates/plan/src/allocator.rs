@@ -16,7 +16,7 @@ use crate::facts::{HeldLevel, NetworkFacts};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// The mcs policies know s0 only.
-    #[error("the level {0} has another sensitivity than s0")]
+    #[error("the level {0} has another sensitivity than s0; give two categories, as in s0:c1,c2")]
     Sensitivity(Level),
     /// A range lets its process reach more than its files carry.
     #[error(

@@ -225,10 +225,12 @@ fn a_level_that_is_malformed_or_too_wide_is_named() {
         ("s0:", 2, "s0:"),
         ("s0:c1,c1024", 2, "c0 to c1023"),
         ("s0:c5.c1", 2, "c5.c1"),
-        (all, 1, "has 1024 categories"),
-        ("s0:c1,c2,c3", 1, "s0:c1.c3 has 3 categories"),
-        ("s0-s0:c1,c2", 1, "is a range"),
-        ("s0", 1, "has no category"),
+        ("s0:c5,c5", 2, "category twice"),
+        ("s1:c1,c2", 2, "another sensitivity"),
+        (all, 2, "has 1024 categories"),
+        ("s0:c1,c2,c3", 2, "s0:c1.c3 has 3 categories"),
+        ("s0-s0:c1,c2", 2, "is a range"),
+        ("s0", 2, "has no category"),
     ] {
         let mut args = vec!["-u", "apache2.service", "-l", level, "lev0"];
         args.extend(REDUCED);
@@ -247,10 +249,16 @@ fn a_level_that_is_malformed_or_too_wide_is_named() {
 fn a27_a_level_in_use_needs_to_be_allowed() {
     let lab = Lab::enter();
     let _one = lab.create("lev1", &["-u", "apache2.service", "-l", "s0:c1,c2"]);
-    for level in ["s0:c1,c2", "s0:c1", "s0:c1,c2,c3", "s0:c0.c1023"] {
+    for (level, status) in [
+        ("s0:c1,c2", 1),
+        ("s0:c1", 1),
+        // wrong whoever has what
+        ("s0:c1,c2,c3", 2),
+        ("s0:c0.c1023", 2),
+    ] {
         let mut args = vec!["-u", "apache2.service", "-l", level, "lev2"];
         args.extend(REDUCED);
-        let text = create(&lab, &args).failed(1);
+        let text = create(&lab, &args).failed(status);
         assert!(text.contains("s0:c"), "{level}: {text}");
     }
     let shared = [
