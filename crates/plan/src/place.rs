@@ -36,7 +36,7 @@ fn fault(ask: &Ask<'_>, place: &AbsPath) -> Option<String> {
     }
     match ask.path(place)? {
         PathFacts::Directory { mode, .. } if mode & OTHERS != 0 => Some(format!(
-            "others than root can enter it (mode {mode:04o}), and could run the setuid programs of a container; name a new directory in it, which is made root's alone"
+            "others than root can enter it (mode {mode:04o}), and could run the setuid programs of a container; name a directory that is not there yet, or one of mode 0700"
         )),
         PathFacts::File { .. } | PathFacts::Special => Some("it is no directory".to_owned()),
         _ => None,

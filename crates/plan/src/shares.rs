@@ -28,7 +28,7 @@ pub(crate) fn fit(config: &SandboxConfig, root: &RootPlan) -> Result<(), PlanErr
             "the content of the container is in {}, and would be seen; share other paths of it one by one",
             config.content
         ),
-        other => format!("{other}; share what is beside it, path by path"),
+        other => format!("{other}; share what is beside that, path by path"),
     };
     Err(unsuitable(path, &by, &reason))
 }
@@ -44,7 +44,7 @@ impl Scope<'_, '_> {
             let by = said_by(&cause);
             if let Some((path, why)) = self.secret_in(&share, named) {
                 let next = if path == share {
-                    format!("--copy {path} gives the container a copy, if it has to have it")
+                    "only --copy of that very path brings it in".to_owned()
                 } else {
                     format!(
                         "share other paths of it one by one, or --copy {share}, which leaves secrets out"
@@ -55,7 +55,7 @@ impl Scope<'_, '_> {
             }
             if let Err((path, cause)) = draft.cover(&share) {
                 let reason = format!(
-                    "the host's {path} would be seen, which is another inside ({cause}); share what is beside it, path by path"
+                    "it shows all that is in it, and {path} is to be another inside ({cause}); share what is beside that, path by path"
                 );
                 return Err(unsuitable(&share, &by, &reason));
             }

@@ -128,7 +128,7 @@ fn not_led_elsewhere(
         Some(reason) => reason.to_owned(),
         None => format!("give {option} {place} instead"),
     };
-    let reason = format!("a link makes it {place}; {next}");
+    let reason = format!("through a link it is {place}; {next}");
     Err(unsuitable(path, option, &reason))
 }
 

@@ -246,6 +246,35 @@ fn a_level_that_is_malformed_or_too_wide_is_named() {
 }
 
 #[test]
+fn a34_a_share_that_shows_a_secret_or_undoes_a_mask_is_refused() {
+    let lab = Lab::enter();
+    std::fs::create_dir_all("/srv/lab-share/kept-out").expect("a directory");
+    let before = Snapshot::settled(&lab);
+    for (options, wanted) in [
+        (&["--share", "/etc/shadow"] as &[&str], "/etc/shadow"),
+        (&["--share", "/etc/ssh"], "/etc/ssh/ssh_host_"),
+        (&["--share", "/var/run"], "it is /run"),
+        (&["--share", "/var/lib/libvirt"], "/var/lib/libvirt"),
+        (
+            &[
+                "--share",
+                "/srv/lab-share",
+                "--mask",
+                "/srv/lab-share/kept-out",
+            ],
+            "/srv/lab-share/kept-out",
+        ),
+    ] {
+        let mut args = vec!["-u", "apache2.service", "shown"];
+        args.extend(options);
+        args.extend(REDUCED);
+        let text = create(&lab, &args).failed(1);
+        assert!(text.contains(wanted), "{options:?}: {text}");
+    }
+    before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
+}
+
+#[test]
 fn a27_a_level_in_use_needs_to_be_allowed() {
     let lab = Lab::enter();
     let _one = lab.create("lev1", &["-u", "apache2.service", "-l", "s0:c1,c2"]);

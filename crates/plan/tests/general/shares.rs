@@ -92,7 +92,7 @@ fn what_packages_list_below_a_share_is_the_hosts() {
 fn what_is_made_for_every_container_is_not_covered() {
     let mut world = World::new();
     world.file("/etc/systemd/system/x.service", "");
-    let made = ["/etc/systemd/system", "the host's /etc/systemd/system/"];
+    let made = ["/etc/systemd/system", "and /etc/systemd/system/"];
     refused(&world, &sharing(&["/etc/systemd/system"]), &made);
     refused(&world, &sharing(&["/root"]), &["/root", "its own"]);
 }
