@@ -54,6 +54,9 @@ pub struct Failure {
     /// The last lines of the log, oldest first, as they came out of the container: to be sanitised
     /// before they are shown.
     pub log: Vec<String>,
+    /// What to do about it.
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 impl Store {

@@ -129,8 +129,12 @@ impl StartError {
             Self::UuidTaken { name, .. } => Some(format!(
                 "see `virsh -c lxc:///system dominfo {name}`; `virsh -c lxc:///system destroy {name}` ends it"
             )),
-            Self::NetworkMissing { .. } => Some("see `virsh net-list --all`".to_owned()),
-            Self::NetworkInactive { network } => Some(format!("run `virsh net-start {network}`")),
+            Self::NetworkMissing { .. } => {
+                Some("see `virsh -c lxc:///system net-list --all`".to_owned())
+            }
+            Self::NetworkInactive { network } => {
+                Some(format!("run `virsh -c lxc:///system net-start {network}`"))
+            }
             Self::Ended { name } | Self::Failed { name, .. } => {
                 Some(format!("see /var/log/libvirt/lxc/{name}.log"))
             }

@@ -100,11 +100,13 @@ impl NetworkError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Missing { .. } => Some("see `virsh net-list --all`".to_owned()),
-            Self::Inactive { name } => Some(format!("run `virsh net-start {name}`")),
+            Self::Missing { .. } => Some("see `virsh -c lxc:///system net-list --all`".to_owned()),
+            Self::Inactive { name } => {
+                Some(format!("run `virsh -c lxc:///system net-start {name}`"))
+            }
             Self::NoIpv4 { .. } => Some("choose another network with -N source=NET".to_owned()),
             Self::Collision { name, .. } => Some(format!(
-                "copy {NETWORK}, give its <ip> another range and `virsh net-define` it: an existing network {name} is used as it is"
+                "copy {NETWORK}, give its <ip> another range and `virsh -c lxc:///system net-define` it: an existing network {name} is used as it is"
             )),
             Self::File { .. } | Self::Definition { .. } => {
                 Some("install virt-sandbox-service again".to_owned())

@@ -96,6 +96,8 @@ pub enum Error {
         message: String,
         /// The last lines of the log inside, sanitised, oldest first.
         log: Vec<String>,
+        /// What the runner says to do about it, sanitised.
+        hint: Option<String>,
     },
     /// The service inside did not go down.
     #[error("sandbox {name} did not stop: {message}")]
@@ -286,6 +288,9 @@ impl Error {
                  `sysctl -w fs.inotify.max_user_instances=8192` gives more"
                     .to_owned()
             }
+            Self::StartFailed {
+                hint: Some(hint), ..
+            } => hint.clone(),
             Self::StartFailed { name, .. } => format!(
                 "`virt-sandbox-service status {name}` tells where its files are, configuration and \
                  logs among them"

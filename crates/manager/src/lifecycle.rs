@@ -3,20 +3,23 @@
 
 mod detached;
 mod halt;
+mod said;
 
 use std::time::Duration;
 
-use vss_config::{Phase, RuntimeState};
+use vss_config::{Failure, Phase, RuntimeState};
 use vss_model::{InnerState, SandboxConfig, SandboxName, SandboxState, Sanitized};
 use vss_unit::ServiceManager;
 
 use crate::control::Control;
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::host::Host;
 use crate::outcome::{StartOutcome, StopOutcome};
 use crate::recover;
 use crate::removal::Identity;
 use crate::traces;
+
+use detached::Started;
 
 pub(crate) use halt::halt;
 
@@ -74,9 +77,6 @@ pub(crate) fn is_running(host: &Host, identity: &Identity) -> Result<bool> {
 pub fn start(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
     recover::recover(host, control)?;
     let config = traces::load(host, name)?;
-    if host.services()?.is_none() {
-        await_other_runner(host, &config, control)?;
-    }
     let already = is_attended_and_up(host, &config)?;
     if !already {
         control.check()?;
@@ -98,14 +98,31 @@ fn is_attended_and_up(host: &Host, config: &SandboxConfig) -> Result<bool> {
     }))
 }
 
+/// What another runner was seen to do.
+enum Other {
+    /// The service is up.
+    Up,
+    /// It began to start it, and did not get to that.
+    Failed,
+    /// There is none, or no more.
+    Gone,
+}
+
 /// Waits while another runner brings the sandbox up, or is not yet done with its end: it holds the
 /// run lock, and a second one would find nothing to do. Its own timeouts bound this.
-fn await_other_runner(host: &Host, config: &SandboxConfig, control: &Control<'_>) -> Result<()> {
-    while host.store().is_run(&config.name)? && !is_attended_and_up(host, config)? {
+fn await_other_runner(host: &Host, config: &SandboxConfig, control: &Control<'_>) -> Result<Other> {
+    let mut began = false;
+    while host.store().is_run(&config.name)? {
+        if is_attended_and_up(host, config)? {
+            return Ok(Other::Up);
+        }
+        began |= live_state(host, config)?.is_some_and(|state| state.phase == Phase::Starting);
         control.check()?;
         std::thread::sleep(OTHER_RUNNER);
     }
-    Ok(())
+    // one that was told to stop leaves no failure
+    let failed = began && host.store().failure(&config.name)?.is_some();
+    Ok(if failed { Other::Failed } else { Other::Gone })
 }
 
 fn start_unit(host: &Host, services: &dyn ServiceManager, config: &SandboxConfig) -> Result<()> {
@@ -117,40 +134,75 @@ fn start_unit(host: &Host, services: &dyn ServiceManager, config: &SandboxConfig
         host,
         config,
         &format!("the job of {} ended with {job}", config.host_unit),
+        None,
     ))
 }
 
+/// Starts it by a runner of this command's own, unless another command's is at it: then that one's
+/// success or failure is this one's too.
 fn start_detached(host: &Host, config: &SandboxConfig, control: &Control<'_>) -> Result<()> {
-    use crate::error::IoContext;
-    host.store().make_runtime(&config.name)?;
-    let socket = host.places().runtime(&config.name).join("started");
-    let started = detached::start(host.runner(), &config.name, &socket, &|| {
-        control.is_cancelled()
-    })
-    .at("run", host.runner())?;
-    match started {
-        detached::Started::Ready => Ok(()),
-        detached::Started::Cancelled => Err(Error::Cancelled),
-        detached::Started::Ended => Err(start_failed(host, config, "its runner ended")),
+    loop {
+        match await_other_runner(host, config, control)? {
+            Other::Up => return Ok(()),
+            Other::Failed => return Err(start_failed(host, config, "its runner ended", None)),
+            Other::Gone => {}
+        }
+        match run_detached(host, config, control)? {
+            Started::Ready => return Ok(()),
+            Started::Busy => {}
+            Started::Cancelled => return Err(Error::Cancelled),
+            Started::Stopped => {
+                let message = "it was stopped before its service was up";
+                return Err(start_failed(host, config, message, None));
+            }
+            Started::Ended(said) => {
+                let message = said
+                    .message()
+                    .unwrap_or_else(|| "its runner ended".to_owned());
+                return Err(start_failed(host, config, &message, said.hint()));
+            }
+        }
+    }
+}
+
+fn run_detached(host: &Host, config: &SandboxConfig, control: &Control<'_>) -> Result<Started> {
+    let name = &config.name;
+    let directory = host.places().runtime(name);
+    loop {
+        host.store().make_runtime(name)?;
+        match detached::start(host.runner(), name, &directory, &|| control.is_cancelled()) {
+            // another's runner has just ended, and taken the empty directory away
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !directory.exists() => {
+                control.check()?;
+            }
+            other => return other.at("run", host.runner()),
+        }
     }
 }
 
 /// What the runner said last, or else what is known. Without libvirt it said that, but not what to
 /// do about it.
-fn start_failed(host: &Host, config: &SandboxConfig, otherwise: &str) -> Error {
+fn start_failed(
+    host: &Host,
+    config: &SandboxConfig,
+    otherwise: &str,
+    hint: Option<String>,
+) -> Error {
     let failure = host.store().failure(&config.name).ok().flatten();
-    let (message, log) = match failure {
-        Some(failure) => (failure.message, failure.log),
-        None => (otherwise.to_owned(), Vec::new()),
-    };
-    if let (true, Err(error @ Error::Connection(_))) = (log.is_empty(), host.hypervisor()) {
+    let failure = failure.unwrap_or_else(|| Failure {
+        message: otherwise.to_owned(),
+        log: Vec::new(),
+        hint,
+    });
+    if let (true, Err(error @ Error::Connection(_))) = (failure.log.is_empty(), host.hypervisor()) {
         return error;
     }
-    let shown = |text: &str| Sanitized::text(text).to_string();
+    let shown = |text: &String| Sanitized::text(text).to_string();
     Error::StartFailed {
         name: config.name.clone(),
-        message: shown(&message),
-        log: log.iter().map(|line| shown(line)).collect(),
+        message: shown(&failure.message),
+        log: failure.log.iter().map(shown).collect(),
+        hint: failure.hint.as_ref().map(shown),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use vss_lab::{Lab, fixture};
+use vss_lab::{Lab, Ran, fixture};
 
 #[test]
 fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_words() {
@@ -16,6 +16,51 @@ fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_wor
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
     sandbox.settles("failed");
+}
+
+#[test]
+fn starts_of_one_sandbox_at_once_come_to_the_same_end() {
+    let lab = Lab::enter();
+    fixture::service(&lab, "lab-twice", "", "ExecStart=/bin/sleep infinity");
+    let sandbox = lab.create("twice", &["-u", "lab-twice.service"]);
+    for _ in 0..8 {
+        for ran in at_once(&lab, &[["start", "twice"]; 3]) {
+            ran.ok();
+        }
+        sandbox.settles("running");
+        sandbox.stop();
+    }
+    // whichever is first: none hangs, and none leaves anything in between
+    at_once(
+        &lab,
+        &["start", "stop", "restart"].map(|verb| [verb, "twice"]),
+    );
+    sandbox.stop();
+    sandbox.start();
+}
+
+#[test]
+fn starts_at_once_of_a_service_that_fails_all_tell_why() {
+    let lab = Lab::enter();
+    let service = "Type=oneshot\nExecStart=/bin/sh -c 'sleep 1; echo no such luck; exit 7'";
+    fixture::service(&lab, "lab-both", "", service);
+    let sandbox = lab.create("both", &["-u", "lab-both.service"]);
+    for ran in at_once(&lab, &[["start", "both"]; 2]) {
+        let text = ran.failed(1);
+        assert!(text.contains("no such luck"), "{text}");
+    }
+    sandbox.settles("failed");
+}
+
+fn at_once(lab: &Lab, verbs: &[[&str; 2]]) -> Vec<Ran> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = verbs
+            .iter()
+            .map(|verb| scope.spawn(|| lab.vss(verb)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|ran| ran.expect("a command")).collect()
+    })
 }
 
 #[test]

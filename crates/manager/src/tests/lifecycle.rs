@@ -40,6 +40,7 @@ fn a40_a_failed_start_tells_what_the_runner_said() {
             &Failure {
                 message: "demo.service failed: exit-code 3\u{1b}]0;x\u{7}".to_owned(),
                 log: vec!["no such \u{1b}[31mfile".to_owned()],
+                hint: None,
             },
         )
         .unwrap();
@@ -67,6 +68,7 @@ fn a_start_beyond_what_the_kernel_allows_says_how_to_allow_more() {
         name: name("web1"),
         message: "the container ended before lab-many.service was active".to_owned(),
         log: vec!["Welcome".to_owned(), line.to_owned()],
+        hint: None,
     };
     let full = failed("Failed to create control group inotify object: Too many open files");
     let hint = full.hint().unwrap();
@@ -82,10 +84,16 @@ fn without_systemd_a_runner_is_spawned_and_its_failure_told() {
     let mut world = World::new();
     world.services = None;
     world.create("web1").unwrap();
-    crate::testing::script(&world.path("runner"), "exit 1");
+    crate::testing::script(
+        &world.path("runner"),
+        "echo 'virt-sandbox-run: no room' >&2; echo 'hint: make some' >&2; exit 1",
+    );
     let watch = Watch::default();
     let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
     assert!(matches!(error, Error::StartFailed { .. }), "{error}");
+    // what it could leave nowhere, as on a full /run, is told all the same
+    assert!(error.to_string().contains("no room"), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("make some"));
     let enable = crate::create::CreateOptions { enable: true };
     let error = world
         .create_with(&super::world::request("web2"), enable, &watch)

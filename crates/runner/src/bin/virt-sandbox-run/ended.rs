@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use vss_config::Store;
+use vss_config::{Failure, Store};
 use vss_libvirt::{Hypervisor, RunningDomain};
 use vss_model::SandboxName;
 use vss_model::confinement::payload_cgroup;
@@ -144,7 +144,7 @@ pub(crate) fn conclude(
         sandbox.store.clear_runtime(name)?;
     } else {
         upstream.send(&format!("STATUS={message}"));
-        sandbox.leave_failure(message, console.telling(&sandbox.units(), TOLD))?;
+        sandbox.leave_failure(&of_service(sandbox, console, message))?;
     }
     Ok(status)
 }
@@ -155,18 +155,30 @@ pub(crate) fn fail(sandbox: &Sandbox, console: &Console, trouble: &Trouble) -> R
     say(&format!("{}: {message}", sandbox.name()));
     Upstream::from_environment().send(&format!("STATUS={message}"));
     clear(sandbox);
-    sandbox.leave_failure(message, console.telling(&sandbox.units(), TOLD))?;
+    sandbox.leave_failure(&of_service(sandbox, console, message))?;
     Ok(match trouble {
         Trouble::Ended(report) => report.exit_status().max(1),
         _ => 1,
     })
 }
 
-/// Leaves why, and nothing else.
+fn of_service(sandbox: &Sandbox, console: &Console, message: String) -> Failure {
+    Failure {
+        message,
+        log: console.telling(&sandbox.units(), TOLD),
+        hint: None,
+    }
+}
+
+/// Leaves why and what to do about it, and nothing else.
 pub(crate) fn give_up(sandbox: &Sandbox, error: Error) -> Error {
-    let message = chain(&error);
+    let failure = Failure {
+        message: chain(&error),
+        log: Vec::new(),
+        hint: error.hint(),
+    };
     clear(sandbox);
-    if let Err(other) = sandbox.leave_failure(message, Vec::new()) {
+    if let Err(other) = sandbox.leave_failure(&failure) {
         say(&chain(&other));
     }
     error

@@ -12,6 +12,7 @@ use vss_model::{DomainSpec, Sanitized, SecurityContext};
 use vss_runner::console::Console;
 use vss_runner::notify::Inbox;
 use vss_runner::sys;
+use vss_runner::upstream::Upstream;
 
 use crate::attend::{self, Parts};
 use crate::cgroups;
@@ -23,14 +24,17 @@ use crate::moves::QuickMoves;
 use crate::sandbox::Sandbox;
 use crate::users;
 
+/// As sd_notify(3) has it: EBUSY.
+const BUSY: &str = "ERRNO=16";
 const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
 
 /// `virt-sandbox-run start NAME`.
 pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
-    let lock = sandbox
-        .store
-        .run_lock(sandbox.name())?
-        .ok_or_else(|| Error::RunAlready(sandbox.name().clone()))?;
+    let Some(lock) = sandbox.store.run_lock(sandbox.name())? else {
+        // a command that started this one waits for the other then
+        Upstream::from_environment().send(BUSY);
+        return Err(Error::RunAlready(sandbox.name().clone()));
+    };
     sandbox.store.clear_failure(sandbox.name())?;
     let parts = parts(sandbox).map_err(|error| give_up(sandbox, error))?;
     let locks = sandbox.store.places().run.join(".locks");

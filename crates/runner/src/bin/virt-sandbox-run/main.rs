@@ -53,7 +53,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .with_target(false)
-        .with_ansi(false);
+        .with_ansi(false)
+        // a command that is no longer there to read is no reason to panic
+        .log_internal_errors(false);
     messages.init();
     match run() {
         Ok(status) => ExitCode::from(status),

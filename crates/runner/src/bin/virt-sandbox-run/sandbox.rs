@@ -95,9 +95,7 @@ impl Sandbox {
     }
 
     /// Leaves for the command what is to be told of a failure.
-    pub(crate) fn leave_failure(&self, message: String, log: Vec<String>) -> Result<(), Error> {
-        self.store
-            .save_failure(self.name(), &Failure { message, log })?;
-        Ok(())
+    pub(crate) fn leave_failure(&self, failure: &Failure) -> Result<(), Error> {
+        Ok(self.store.save_failure(self.name(), failure)?)
     }
 }
