@@ -37,6 +37,7 @@
 
 mod access;
 mod all;
+mod claim;
 mod directories;
 mod durable;
 mod error;
@@ -50,6 +51,7 @@ mod reservation;
 mod runtime;
 mod store;
 
+pub use claim::Claim;
 pub use durable::Staged;
 pub use error::{ConfigProblem, Error, Untrusted};
 pub use format::{parse, render};

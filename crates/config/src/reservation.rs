@@ -80,10 +80,10 @@ pub struct InUse {
 }
 
 #[derive(Serialize, Deserialize)]
-struct LabelFile {
-    level: Level,
-    name: SandboxName,
-    uuid: Uuid,
+pub(crate) struct LabelFile {
+    pub(crate) level: Level,
+    pub(crate) name: SandboxName,
+    pub(crate) uuid: Uuid,
 }
 
 /// What every reservation says.
@@ -411,7 +411,7 @@ impl Store {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let Some(bytes) = durable::read(path, LIMIT)?.filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
     };
@@ -424,7 +424,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         })
 }
 
-fn label_name(categories: &CategorySet, uuid: Uuid) -> String {
+pub(crate) fn label_name(categories: &CategorySet, uuid: Uuid) -> String {
     let name = categories.to_string();
     if name.is_empty() || name.len() > LONGEST_NAME {
         uuid.to_string()
@@ -434,12 +434,12 @@ fn label_name(categories: &CategorySet, uuid: Uuid) -> String {
 }
 
 /// The categories that a file's name tells; `None` of a name that is a UUID.
-fn categories_of(name: &str) -> Option<CategorySet> {
+pub(crate) fn categories_of(name: &str) -> Option<CategorySet> {
     let level: Level = format!("s0:{name}").parse().ok()?;
     Some(level.categories().clone())
 }
 
-fn address_name(network: &NetworkConfig) -> String {
+pub(crate) fn address_name(network: &NetworkConfig) -> String {
     format!("{}@{}", network.network, network.address)
 }
 
@@ -455,6 +455,6 @@ fn names_of(config: &SandboxConfig) -> Vec<OsString> {
         .collect()
 }
 
-fn mac_name(mac: MacAddress) -> String {
+pub(crate) fn mac_name(mac: MacAddress) -> String {
     mac.to_string()
 }

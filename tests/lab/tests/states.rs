@@ -64,6 +64,30 @@ fn at_once(lab: &Lab, verbs: &[[&str; 2]]) -> Vec<Ran> {
 }
 
 #[test]
+fn a_config_edited_to_name_what_is_anothers_is_not_started() {
+    let lab = Lab::enter();
+    fixture::service(&lab, "lab-own", "", "ExecStart=/bin/sleep infinity");
+    let mine = lab.create("mine", &["-u", "lab-own.service"]);
+    let theirs = lab.create("theirs", &["-u", "lab-own.service"]);
+    let file = |name| format!("/etc/libvirt-sandbox/services/{name}.sandbox");
+    let read = |name| std::fs::read_to_string(file(name)).expect("a config");
+    let (config, other) = (read("mine"), read("theirs"));
+    for key in ["path", "label", "address"] {
+        let line = |text: &str| {
+            let is_it = |line: &&str| line.split(" = ").next() == Some(key);
+            text.lines().find(is_it).expect("the key").to_owned()
+        };
+        let edited = config.replace(&line(&config), &line(&other));
+        std::fs::write(file("mine"), edited).expect("an edited config");
+        let text = lab.vss(&["start", "mine"]).failed(1);
+        assert!(text.contains("sandbox theirs"), "{key}: {text}");
+    }
+    std::fs::write(file("mine"), config).expect("the config");
+    mine.start();
+    theirs.start();
+}
+
+#[test]
 fn what_was_created_is_told_although_its_start_fails() {
     let lab = Lab::enter();
     fixture::service(&lab, "lab-now", "", "Type=oneshot\nExecStart=/bin/false");

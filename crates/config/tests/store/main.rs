@@ -2,6 +2,7 @@
 //! disk or a hundred others at once leave of it.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
+mod claims;
 mod configs;
 mod directories;
 mod journals;

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use vss_config::Claim;
 use vss_libvirt::{NetworkError, OpenError, StartError};
-use vss_model::SandboxName;
+use vss_model::{SandboxName, Uuid};
 use vss_runner::handover::Misunderstood;
 use vss_unit::ManagerError;
 
@@ -49,6 +50,20 @@ pub(crate) enum Error {
         found: String,
         wanted: String,
     },
+    #[error("{name} is not started: {} is {}", .path.display(), whose(.owner.as_ref(), *.marked))]
+    NotOwn {
+        path: PathBuf,
+        name: SandboxName,
+        uuid: Uuid,
+        /// Whether it is marked as some sandbox's.
+        marked: bool,
+        /// Whose it is, where there is such a sandbox.
+        owner: Option<SandboxName>,
+    },
+    #[error("{} has the {}, which is reserved for sandbox {}", .config.display(), .claim.what, .claim.owner)]
+    Claimed { config: PathBuf, claim: Claim },
+    #[error(transparent)]
+    Tree(#[from] vss_tree::Error),
     #[error("{} is a link, and nothing is mounted through one", .0.display())]
     Link(PathBuf),
     #[error(transparent)]
@@ -78,6 +93,14 @@ pub(crate) enum Error {
     Io { what: String, source: io::Error },
 }
 
+fn whose(owner: Option<&SandboxName>, marked: bool) -> String {
+    match owner {
+        Some(owner) => format!("the content of sandbox {owner}"),
+        None if marked => "the content of another sandbox".to_owned(),
+        None => "no sandbox's content".to_owned(),
+    }
+}
+
 impl Error {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
@@ -100,6 +123,23 @@ impl Error {
             ),
             Self::ContentLabel { path, wanted, .. } => {
                 Some(format!("`chcon -R -h {wanted} {}`", path.display()))
+            }
+            Self::NotOwn {
+                path,
+                name,
+                uuid,
+                marked: false,
+                ..
+            } => Some(format!(
+                "put back what the config had for path; if {} is the content of {name}, as after a backup without extended attributes was put back: `setfattr -n trusted.virt-sandbox.uuid -v {uuid} {}`",
+                path.display(),
+                path.display()
+            )),
+            Self::NotOwn { name, .. } => Some(format!(
+                "put back what the config had for path, or create {name} anew"
+            )),
+            Self::Claimed { config, .. } => {
+                Some(format!("put back what {} had there", config.display()))
             }
             Self::Link(path) => Some(format!(
                 "look at {}, and put back what belongs there",

@@ -21,6 +21,7 @@ use crate::ended::give_up;
 use crate::error::{Error, at, io};
 use crate::ground;
 use crate::moves::QuickMoves;
+use crate::own;
 use crate::sandbox::Sandbox;
 use crate::users;
 
@@ -64,6 +65,7 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     if let Some(running) = sandbox.running()? {
         return Ok((running, true));
     }
+    own::check(&sandbox.config, &sandbox.store)?;
     confine::check(&sandbox.config, is_selinux_on())?;
     users::check(&sandbox.config)?;
     confine::check_content(&sandbox.config, is_selinux_on())?;

@@ -22,6 +22,7 @@ mod ground;
 mod inside;
 mod launch;
 mod moves;
+mod own;
 mod places;
 mod sandbox;
 mod stop;

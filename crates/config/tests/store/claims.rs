@@ -1,0 +1,82 @@
+//! What an edited config names of another sandbox's.
+
+use vss_config::Store;
+use vss_model::{Level, SandboxConfig, Uuid};
+
+use crate::world::{World, config, network, world};
+
+/// A sandbox with a config and all that it names reserved.
+fn made(store: &Store, name: &str, number: u8, level: &str) -> SandboxConfig {
+    let mut config = config(name, number.into());
+    config.label = config.label.with_level(level.parse::<Level>().unwrap());
+    config.network = Some(network(number));
+    let first = 100_000 + u32::from(number) * 65_536;
+    config.private_users = Some(format!("{first}:65536").parse().unwrap());
+    reserve(store, &config);
+    store.save(&config).unwrap();
+    config
+}
+
+fn reserve(store: &Store, config: &SandboxConfig) {
+    let (name, uuid) = (&config.name, config.uuid);
+    let categories = config.label.level().categories();
+    assert!(store.reserve_label(categories, name, uuid).unwrap());
+    let network = config.network.as_ref().unwrap();
+    assert!(store.reserve_address(network, name, uuid).unwrap());
+    let users = config.private_users.unwrap();
+    assert!(store.reserve_users(users, name, uuid).unwrap());
+}
+
+#[test]
+fn what_is_another_sandboxes_is_told_with_its_owner() {
+    let World { root: _root, store } = world();
+    let a = made(&store, "a", 1, "s0:c1,c2");
+    let b = made(&store, "b", 2, "s0:c3,c4");
+    assert_eq!(store.claim(&a).unwrap(), None);
+    assert_eq!(store.claim(&b).unwrap(), None);
+    let told = |edit: &dyn Fn(&mut SandboxConfig)| {
+        let mut edited = b.clone();
+        edit(&mut edited);
+        let claim = store.claim(&edited).unwrap()?;
+        assert_eq!(claim.owner, a.name);
+        claim.what.split(' ').next().map(str::to_owned)
+    };
+    let relabelled = |level: &str| b.label.with_level(level.parse().unwrap());
+    for level in ["s0:c1,c2", "s0:c1", "s0", "s0:c1,c2,c3"] {
+        let found = told(&|config| config.label = relabelled(level));
+        assert_eq!(found.as_deref(), Some("label"), "{level}");
+    }
+    assert_eq!(told(&|config| config.label = relabelled("s0:c1,c3")), None);
+    let (theirs, users) = (a.network.as_ref().unwrap(), a.private_users);
+    let found = told(&|config| config.network.as_mut().unwrap().address = theirs.address);
+    assert_eq!(found.as_deref(), Some("address"));
+    let found = told(&|config| config.network.as_mut().unwrap().mac = theirs.mac);
+    assert_eq!(found.as_deref(), Some("mac"));
+    let found = told(&|config| config.private_users = users);
+    assert_eq!(found.as_deref(), Some("private-users"));
+}
+
+#[test]
+fn a_label_that_was_to_be_shared_is_nobody_elses() {
+    let World { root: _root, store } = world();
+    let a = made(&store, "a", 1, "s0:c1,c2");
+    let mut sharer = config("c", 3);
+    sharer.label = a.label.clone();
+    let categories = a.label.level().categories();
+    store
+        .reserve_shared_label(categories, &sharer.name, sharer.uuid)
+        .unwrap();
+    sharer.network = None;
+    assert_eq!(store.claim(&sharer).unwrap(), None);
+    assert_eq!(store.claim(&a).unwrap(), None);
+}
+
+#[test]
+fn what_a_crash_left_reserved_is_nobodys() {
+    let World { root: _root, store } = world();
+    let a = made(&store, "a", 1, "s0:c1,c2");
+    let mut anew = a.clone();
+    anew.uuid = Uuid::from_u128(9);
+    store.save_over(&anew).unwrap();
+    assert_eq!(store.claim(&anew).unwrap(), None);
+}
