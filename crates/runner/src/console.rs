@@ -4,7 +4,7 @@
 //! it goes to standard output: made harmless, cut to a length, and no more than a quiet service has
 //! reason to. The last lines are kept for the report of a failure.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use vss_model::Sanitized;
@@ -151,32 +151,80 @@ impl Console {
 }
 
 /// The lines without the noise of systemd's way up and down: those that came by way of the journal,
-/// less systemd's about other units. Where the journal did not come up, the last of all.
+/// less systemd's about other units and about its restarts of these. Where the journal did not come
+/// up, the last of all. systemd's own get half of the room at most while others need it: they say
+/// that a service failed, and it says why.
 fn telling<'a>(
     lines: impl Iterator<Item = &'a str>,
     units: &[String],
     count: usize,
 ) -> Vec<String> {
     let all: Vec<&str> = lines.collect();
-    let of_units = |line: &&&str| {
-        message(line).is_some_and(|text| {
-            let noise = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
-            !noise.iter().any(|ident| text.starts_with(ident))
-                || text.strip_prefix("systemd[1]: ").is_some_and(|text| {
-                    !text.contains("virt-sandbox-ended") && units.iter().any(|u| names(text, u))
-                })
-        })
+    let last = |lines: &[&str], count: usize| {
+        let skipped = lines.len().saturating_sub(count);
+        let kept = lines.iter().skip(skipped);
+        kept.map(|line| (*line).to_owned()).collect()
     };
-    let has_journal = all.iter().any(|line| message(line).is_some());
-    let chosen: Vec<&&str> = match has_journal {
-        true => all.iter().filter(of_units).collect(),
-        false => all.iter().collect(),
-    };
-    let skipped = chosen.len().saturating_sub(count);
-    chosen[skipped..]
+    let texts: Vec<(&str, &str)> = all
         .iter()
-        .map(|line| (**line).to_owned())
-        .collect()
+        .filter_map(|line| Some((*line, message(line)?)))
+        .collect();
+    if texts.is_empty() {
+        return last(&all, count);
+    }
+    let of_units = |text: &str| units.iter().any(|unit| names(text, unit));
+    let rounds = texts
+        .iter()
+        .any(|(_, text)| text.contains(RESTART) && of_units(text));
+    let mut chosen: Vec<(&str, bool)> = Vec::new();
+    let mut said = HashSet::new();
+    for (line, text) in texts.into_iter().rev() {
+        let of_manager = text.strip_prefix("systemd[1]: ");
+        let counts = match of_manager {
+            Some(text) => of_units(text) && !is_chatter(text),
+            None => !NOISE.iter().any(|ident| text.starts_with(ident)),
+        };
+        // each round says the same, with other numbers
+        if counts && (!rounds || said.insert(without_numbers(text))) {
+            chosen.push((line, of_manager.is_some()));
+        }
+    }
+    let own = chosen.iter().filter(|(_, of_manager)| !of_manager).count();
+    let mut room = (count / 2).max(count.saturating_sub(own));
+    chosen.retain(|(_, of_manager)| {
+        let fits = !of_manager || room > 0;
+        room = room.saturating_sub(usize::from(*of_manager));
+        fits
+    });
+    let lines: Vec<&str> = chosen.iter().rev().map(|(line, _)| *line).collect();
+    last(&lines, count)
+}
+
+/// How the lines begin of those that only attend a service.
+const NOISE: [&str; 4] = ["systemd", "umount[", "mount[", "virt-sandbox-init["];
+const RESTART: &str = "Scheduled restart job";
+
+/// Whether a line of systemd's tells of its restarts, or of nothing but that there was a start.
+fn is_chatter(text: &str) -> bool {
+    let begins = [
+        "Starting ",
+        "Started ",
+        "Stopping ",
+        "Stopped ",
+        "Failed to start ",
+    ];
+    let has = [
+        RESTART,
+        ": Triggering On",
+        "Start request repeated too quickly",
+        "virt-sandbox-ended",
+        ": Consumed ",
+    ];
+    begins.iter().any(|begin| text.starts_with(begin)) || has.iter().any(|part| text.contains(part))
+}
+
+fn without_numbers(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Whether the unit's name stands in the text, and not as the end of a longer one.
@@ -322,5 +370,46 @@ mod tests {
             "Freezing execution.",
         ];
         assert_eq!(telling(early.into_iter(), &units, 2), early[1..]);
+    }
+    #[test]
+    fn a_service_that_was_restarted_in_vain_has_its_own_words_told() {
+        let mut lines = Vec::new();
+        for round in 1..=5 {
+            lines.extend([
+                format!("[    1.{round}] systemd[1]: Starting a.service - A..."),
+                format!("[    1.{round}] ad[1{round}]: [1{round}:0] error: no root.key"),
+                format!("[    1.{round}] ad[1{round}]: [1{round}:0] fatal error: gives up"),
+                format!("[    1.{round}] systemd[1]: a.service: Main process exited, code=exited, status=1/FAILURE"),
+                format!("[    1.{round}] systemd[1]: a.service: Failed with result 'exit-code'."),
+                format!("[    1.{round}] systemd[1]: Failed to start a.service - A."),
+                format!("[    1.{round}] systemd[1]: a.service: Scheduled restart job, restart counter is at {round}."),
+                format!("[    1.{round}] systemd[1]: Stopped a.service - A."),
+                format!("[    1.{round}] systemd[1]: a.service: Triggering OnSuccess= dependencies."),
+            ]);
+        }
+        lines.push(
+            "[    2.0] systemd[1]: a.service: Start request repeated too quickly.".to_owned(),
+        );
+        lines.push("[    2.0] systemd[1]: a.service: Failed with result 'exit-code'.".to_owned());
+        let units = ["a.service".to_owned()];
+        let told = telling(lines.iter().map(String::as_str), &units, 10);
+        let last = 4 * 9;
+        let wanted = [
+            &lines[last + 1],
+            &lines[last + 2],
+            &lines[last + 3],
+            &lines[46],
+        ];
+        assert_eq!(told.iter().collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn what_systemd_says_leaves_room_for_the_service() {
+        let mut lines = vec!["[ 1.0] ad[9]: the cause".to_owned()];
+        lines.extend((0..9).map(|n| format!("[ 1.{n}] systemd[1]: a.service: word {n}")));
+        let units = ["a.service".to_owned()];
+        let told = telling(lines.iter().map(String::as_str), &units, 4);
+        let wanted = [&lines[0], &lines[7], &lines[8], &lines[9]];
+        assert_eq!(told.iter().collect::<Vec<_>>(), wanted);
     }
 }
