@@ -60,18 +60,6 @@ fn a_request_that_does_not_fit_the_host_changes_nothing() {
             "reduced",
             "-u",
             "apache2",
-            "-l",
-            "s0",
-            "x1",
-        ],
-        &["s0"],
-    );
-    refused(
-        &[
-            "--confinement",
-            "reduced",
-            "-u",
-            "apache2",
             "-N",
             "source=nowhere",
             "x1",
@@ -237,7 +225,7 @@ fn a_level_that_is_malformed_or_too_wide_is_named() {
         let text = create(&lab, &args).failed(status);
         assert!(text.contains(wanted), "{level}: {text}");
         assert!(text.len() < 300, "{level}: {text}");
-        let next = ["--help", "--allow-shared-label"];
+        let next = ["--help", "--allow-shared-label", "as in s0:c1,c2"];
         assert!(next.iter().any(|n| text.contains(n)), "{level}: {text}");
     }
     before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
