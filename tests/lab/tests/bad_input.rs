@@ -322,7 +322,10 @@ fn a_config_edited_into_nonsense_is_named_and_keeps_no_stop_and_no_delete() {
         std::fs::write(config, &text).expect("an edit");
         let told = |said: &str| {
             let place = format!("{config}, line {line}");
-            for word in [place.as_str(), "delete nonsense"].iter().chain(wanted) {
+            for word in [place.as_str(), "delete --force nonsense"]
+                .iter()
+                .chain(wanted)
+            {
                 assert!(said.contains(word), "{word} is not in {said}");
             }
         };

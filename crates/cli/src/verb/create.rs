@@ -76,9 +76,11 @@ pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, 
             ui.warning(warning);
         }
         // a start that takes long, or fails, leaves no doubt about what was made
-        show(ui, |ui| match output.quiet {
-            true => Ok(()),
-            false => Ok(render::created::text(ui.out(), &created)?),
+        show(ui, |ui| {
+            if !output.quiet {
+                render::created::text(ui.out(), &created)?;
+            }
+            Ok(())
         })
         .map_err(|failure| unheard(failure, &created, now))?;
     }
