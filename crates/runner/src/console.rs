@@ -235,7 +235,7 @@ fn names(text: &str, unit: &str) -> bool {
 }
 
 /// The line without the time that journald puts before it, `[ 3631.571951] `, if it does.
-fn message(line: &str) -> Option<&str> {
+pub(crate) fn message(line: &str) -> Option<&str> {
     let (time, text) = line.strip_prefix('[')?.split_once("] ")?;
     time.trim().parse::<f64>().is_ok().then_some(text)
 }

@@ -13,11 +13,13 @@
 //!   told.
 //! - [`console`]: what the container prints, on its way to the journal: in lines, made harmless, and
 //!   not too many.
+//! - [`blame`]: which unit inside kept another from being started.
 //! - [`outcome`]: the table of what happens inside and what it means outside, as pure functions.
 //!
 //! What comes from inside, be it a message, a line or the report of an end, is a claim of somebody
 //! hostile. It decides what becomes of that container and of nothing else.
 
+pub mod blame;
 pub mod console;
 pub mod handover;
 pub mod notify;

@@ -39,6 +39,8 @@ pub struct UnitView {
     pub has_run: bool,
     /// Whether a job waits or runs for it.
     pub job_pending: bool,
+    /// Whether it is active without a process: a oneshot that is done.
+    pub exited: bool,
 }
 
 /// What a start has come to.
@@ -132,6 +134,18 @@ fn of_unit(unit: &UnitView) -> Start {
     }
 }
 
+/// What is wrong where a unit that is active without a process, as one that only stands for others,
+/// wants these: some failed and none is up.
+#[must_use]
+pub fn hollow(wanted: &[UnitView]) -> Option<Trouble> {
+    let down = |unit: &&UnitView| matches!(unit.active, InnerState::Failed | InnerState::Inactive);
+    let failed = wanted
+        .iter()
+        .find(|unit| unit.active == InnerState::Failed)?;
+    let none_is_up = wanted.iter().all(|unit| down(&unit));
+    none_is_up.then(|| Trouble::Ended(failed.report()))
+}
+
 impl UnitView {
     fn report(&self) -> Report {
         let code = match self.code {
@@ -180,6 +194,12 @@ impl Report {
         self.result == "success"
     }
 
+    /// Whether it was not even started, as a unit that it requires failed.
+    #[must_use]
+    pub fn is_of_dependency(&self) -> bool {
+        self.result == "dependency"
+    }
+
     /// As a shell has it: a signal counts from 128. A failure is never 0.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
@@ -200,7 +220,7 @@ impl fmt::Display for Report {
         if self.is_success() {
             return write!(f, "{unit} ended");
         }
-        if self.result == "dependency" {
+        if self.is_of_dependency() {
             return write!(f, "{unit} was not started: a unit that it requires failed");
         }
         write!(f, "{unit} failed: {result}")?;

@@ -59,7 +59,9 @@ fn at_once(lab: &Lab, verbs: &[[&str; 2]]) -> Vec<Ran> {
             .map(|verb| scope.spawn(|| lab.vss(verb)))
             .collect();
         let joined = threads.into_iter().map(|thread| thread.join());
-        joined.map(|ran| ran.expect("a command")).collect()
+        joined
+            .map(|ran| ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     })
 }
 
@@ -108,6 +110,56 @@ fn what_was_created_is_told_although_its_start_fails() {
     );
     let text = ran.failed(1);
     assert!(text.contains("now did not start"), "{text}");
+    sandbox.settles("failed");
+}
+
+#[test]
+fn a_unit_that_stands_for_others_fails_with_all_of_them() {
+    let lab = Lab::enter();
+    let stands = "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true";
+    fixture::service(&lab, "lab-stands", "", stands);
+    let main = "Type=oneshot\nExecStart=/bin/sh -c 'echo no such luck; exit 7'";
+    fixture::service(&lab, "lab-stands-a", "Before=lab-stands.service", main);
+    let wants = "/etc/systemd/system/lab-stands.service.wants";
+    std::fs::create_dir_all(wants).expect("a directory");
+    let link = format!("{wants}/lab-stands-a.service");
+    std::os::unix::fs::symlink("../lab-stands-a.service", link).expect("a link");
+    let sandbox = lab.create("stands", &["-u", "lab-stands.service", "--copy", wants]);
+    let text = lab.vss(&["start", "stands"]).failed(1);
+    for wanted in ["lab-stands-a.service failed", "no such luck"] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    sandbox.settles("failed");
+}
+
+#[test]
+fn a_unit_that_keeps_the_service_from_being_started_is_named() {
+    let lab = Lab::enter();
+    fixture::service(
+        &lab,
+        "lab-needs",
+        "Requires=lab-needed.service\nAfter=lab-needed.service",
+        "ExecStart=/bin/sleep infinity",
+    );
+    let needed = "Type=oneshot\nExecStart=/bin/sh -c 'echo no such luck; exit 7'";
+    fixture::service(&lab, "lab-needed", "", needed);
+    let sandbox = lab.create("needs", &["-u", "lab-needs.service"]);
+    let text = lab.vss(&["start", "needs"]).failed(1);
+    for wanted in ["requires failed: lab-needed.service", "no such luck"] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    sandbox.settles("failed");
+}
+
+#[test]
+fn a_service_that_is_restarted_in_vain_has_its_own_words_told() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sh -c 'echo no such luck; exit 7'\nType=notify\n\
+         Restart=on-failure\nRestartSec=100ms";
+    fixture::service(&lab, "lab-vain", "", service);
+    let sandbox = lab.create("vain", &["-u", "lab-vain.service"]);
+    let text = lab.vss(&["start", "vain"]).failed(1);
+    assert!(text.contains("no such luck"), "{text}");
     sandbox.settles("failed");
 }
 

@@ -12,6 +12,7 @@ fn unit(active: InnerState) -> UnitView {
         failed_conditions: vec![],
         has_run: true,
         job_pending: false,
+        exited: false,
     }
 }
 
@@ -82,6 +83,19 @@ fn a_unit_that_never_ran_is_not_one_that_ended_well() {
         trouble.to_string(),
         "a.service was not started: a unit that it requires failed"
     );
+}
+
+#[test]
+fn a_unit_that_stands_for_others_is_up_if_one_of_them_is() {
+    let [up, skipped] = [InnerState::Active, InnerState::Inactive].map(unit);
+    let mut failed = unit(InnerState::Failed);
+    failed.name = "a@main.service".to_owned();
+    failed.result = "protocol".to_owned();
+    assert_eq!(hollow(&[]), None);
+    assert_eq!(hollow(std::slice::from_ref(&skipped)), None);
+    assert_eq!(hollow(&[failed.clone(), up]), None);
+    let trouble = hollow(&[skipped, failed]).unwrap();
+    assert_eq!(trouble.to_string(), "a@main.service failed: protocol");
 }
 
 #[test]

@@ -167,7 +167,15 @@ fn wait_for_units(
     loop {
         match sandbox.ask_units(&held.container) {
             Ok(units) => match outcome::start(&units) {
-                Start::Up => return Ok(Waited::Up),
+                Start::Up => match sandbox.ask_wanted(&held.container, &units) {
+                    Ok(Some(trouble)) => return Ok(Waited::Failed(trouble)),
+                    Ok(None) => return Ok(Waited::Up),
+                    Err(error) => {
+                        // what is asked for is up
+                        say(&chain(&error));
+                        return Ok(Waited::Up);
+                    }
+                },
                 Start::Failed(trouble) => return Ok(Waited::Failed(trouble)),
                 Start::Wait => {}
             },

@@ -7,10 +7,11 @@ use vss_config::{Failure, Store};
 use vss_libvirt::{Hypervisor, RunningDomain};
 use vss_model::SandboxName;
 use vss_model::confinement::payload_cgroup;
+use vss_runner::blame;
 use vss_runner::console::Console;
 use vss_runner::handover::{self, Options};
 use vss_runner::notify::Inbox;
-use vss_runner::outcome::{self, Claim, End, Evidence, Trouble};
+use vss_runner::outcome::{self, Claim, End, Evidence, Report, Trouble};
 use vss_runner::upstream::Upstream;
 use vss_runner::{say, sys};
 
@@ -138,34 +139,59 @@ pub(crate) fn conclude(
             .unwrap_or_else(|| end.to_string()),
         _ => end.to_string(),
     };
+    let report = match end {
+        End::Service(report) => Some(report),
+        _ => None,
+    };
+    let failure = of_service(sandbox, console, report, message);
+    let message = &failure.message;
     say(&format!("{name}: {message}"));
     clear(sandbox);
     if status == 0 {
         sandbox.store.clear_runtime(name)?;
     } else {
         upstream.send(&format!("STATUS={message}"));
-        sandbox.leave_failure(&of_service(sandbox, console, message))?;
+        sandbox.leave_failure(&failure)?;
     }
     Ok(status)
 }
 
 /// The service did not come up; the container has been stopped.
 pub(crate) fn fail(sandbox: &Sandbox, console: &Console, trouble: &Trouble) -> Result<u8, Error> {
-    let message = trouble.to_string();
+    let report = match trouble {
+        Trouble::Ended(report) => Some(report),
+        _ => None,
+    };
+    let failure = of_service(sandbox, console, report, trouble.to_string());
+    let message = &failure.message;
     say(&format!("{}: {message}", sandbox.name()));
     Upstream::from_environment().send(&format!("STATUS={message}"));
     clear(sandbox);
-    sandbox.leave_failure(&of_service(sandbox, console, message))?;
-    Ok(match trouble {
-        Trouble::Ended(report) => report.exit_status().max(1),
-        _ => 1,
-    })
+    sandbox.leave_failure(&failure)?;
+    Ok(report.map_or(1, |report| report.exit_status().max(1)))
 }
 
-fn of_service(sandbox: &Sandbox, console: &Console, message: String) -> Failure {
+/// What is told of a service that failed: a unit that kept it from being started is named, and its
+/// lines are told as well.
+fn of_service(
+    sandbox: &Sandbox,
+    console: &Console,
+    report: Option<&Report>,
+    mut message: String,
+) -> Failure {
+    let mut units = sandbox.units();
+    if let Some(report) = report {
+        units.push(report.unit.clone());
+        if report.is_of_dependency()
+            && let Some(unit) = blame::required(console.kept(), &report.unit)
+        {
+            message.push_str(&format!(": {unit}"));
+            units.push(unit);
+        }
+    }
     Failure {
         message,
-        log: console.telling(&sandbox.units(), TOLD),
+        log: console.telling(&units, TOLD),
         hint: None,
     }
 }

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use vss_enter::Container;
-use vss_model::UnitName;
-use vss_runner::outcome::UnitView;
+use vss_model::{InnerState, Sanitized, UnitName};
+use vss_runner::outcome::{self, Trouble, UnitView};
+use vss_runner::say;
 use vss_unit::{JobResult, Limits, ManagerError, ServiceManager, Systemd};
 
 use crate::error::Error;
 use crate::sandbox::Sandbox;
+use crate::wanted;
 
 const SOCKET: &str = "/run/systemd/private";
 /// For one answer: a container that doesn't answer is asked again.
@@ -38,6 +40,37 @@ impl Sandbox {
         let view = |unit: &UnitName| view(&systemd, unit).map_err(|source| self.inside(source));
         self.config.units.iter().map(view).collect()
     }
+
+    /// What is wrong where a unit of the sandbox is up in name only: it has no process and only
+    /// stands for others.
+    pub(crate) fn ask_wanted(
+        &self,
+        container: &Container,
+        units: &[UnitView],
+    ) -> Result<Option<Trouble>, Error> {
+        for unit in units.iter().filter(|unit| unit.exited) {
+            let wanted = wanted::names(container.pid(), &unit.name);
+            if wanted.is_empty() {
+                continue;
+            }
+            let systemd = self.systemd(container)?;
+            let views: Vec<UnitView> = wanted
+                .iter()
+                .map(|name| view(&systemd, name).map_err(|source| self.inside(source)))
+                .collect::<Result<_, _>>()?;
+            if let Some(trouble) = outcome::hollow(&views) {
+                return Ok(Some(trouble));
+            }
+            for failed in views
+                .iter()
+                .filter(|view| view.active == InnerState::Failed)
+            {
+                let name = Sanitized::text(&failed.name);
+                say(&format!("{}: {name} failed inside", self.name()));
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn view(systemd: &Systemd, unit: &UnitName) -> Result<UnitView, ManagerError> {
@@ -53,6 +86,7 @@ fn view(systemd: &Systemd, unit: &UnitName) -> Result<UnitView, ManagerError> {
         failed_conditions: status.failed_conditions,
         has_run: status.has_run,
         job_pending: status.job_pending,
+        exited: status.active == InnerState::Active && status.sub == "exited",
     })
 }
 

@@ -27,6 +27,7 @@ mod places;
 mod sandbox;
 mod stop;
 mod users;
+mod wanted;
 
 use std::process::ExitCode;
 
