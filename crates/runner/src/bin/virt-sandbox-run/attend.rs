@@ -63,7 +63,7 @@ pub(crate) fn run(
             match begin(sandbox, &domain, &held, &mut watch, adopted, moves.take()) {
                 Ok(Waited::Up) => return become_waiter(sandbox, lock, &domain, &held, &watch),
                 Ok(Waited::Failed(trouble)) => {
-                    shut_down(sandbox, &mut watch)?;
+                    take_down(sandbox, &mut watch)?;
                     return ended::fail(sandbox, &watch.console, &trouble);
                 }
                 Ok(Waited::Gone) => evidence.wait_status = sys::wait_status(held.container.fd()),
@@ -72,7 +72,7 @@ pub(crate) fn run(
                     evidence.killed = !shut_down(sandbox, &mut watch)?;
                 }
                 Err(error) => {
-                    shut_down(sandbox, &mut watch)?;
+                    take_down(sandbox, &mut watch)?;
                     return Err(ended::give_up(sandbox, error));
                 }
             }
@@ -259,6 +259,16 @@ pub(crate) fn stop(sandbox: &Sandbox, parts: Parts, domain: &RunningDomain) -> R
     sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
     ended::clear(sandbox);
     Ok(sandbox.store.clear_runtime(sandbox.name())?)
+}
+
+/// Shuts a container down that did not come up. libvirt's controller may outlive it for a moment,
+/// in which a domain without a first process is in the way of whatever comes next.
+fn take_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<(), Error> {
+    shut_down(sandbox, watch)?;
+    if let Ok(Err(error)) = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid)) {
+        say(&chain(&error));
+    }
+    Ok(())
 }
 
 /// Has systemd inside power off, and waits; after the time that the unit inside has for it, the
