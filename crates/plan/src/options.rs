@@ -106,6 +106,9 @@ pub(crate) fn asked(
 ) -> Result<(), PlanError> {
     suitable::contradiction(request)?;
     for path in &request.copy {
+        if is_shared_fragment(scope, path) {
+            continue;
+        }
         suitable::to_copy(scope, path)?;
         if !copy(scope, draft, Source::User, path, &cause("--copy")) {
             return Err(suitable::no_such(path, "--copy"));
@@ -120,6 +123,14 @@ pub(crate) fn asked(
         draft.mask(Source::User, path, MaskKind::Absent, cause("--mask"));
     }
     Ok(())
+}
+
+/// Whether it is a requested unit's own file below `/usr`: naming it says that the unit has nothing
+/// else ([`PlanError::Unowned`]), and the container sees it there as it is.
+fn is_shared_fragment(scope: &Scope<'_, '_>, path: &AbsPath) -> bool {
+    let mut members = scope.units.members.values();
+    path.as_path().starts_with("/usr")
+        && members.any(|member| member.requested && member.facts.fragment == *path)
 }
 
 fn cause(option: &str) -> Cause {

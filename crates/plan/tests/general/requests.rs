@@ -4,7 +4,7 @@ use vss_plan::facts::{HeldLevel, Writer};
 use vss_plan::{Fate, PlanError, Rules, Warning};
 
 use crate::WEB;
-use crate::world::{World, causes, path, request, unit_name};
+use crate::world::{World, causes, fate, path, request, unit_name};
 
 #[test]
 fn a_rule_and_an_option_win_over_the_general_plan() {
@@ -85,6 +85,20 @@ fn bad_requests_get_one_clear_error_each() {
     ));
     world.host.merged_usr = false;
     assert_eq!(fails(&world, &|_| {}), PlanError::UnmergedUsr);
+}
+
+#[test]
+fn a_unit_below_usr_that_no_package_owns_is_taken_once_it_is_named() {
+    let mut world = World::new();
+    world.unit("bare.service", &[]);
+    let file = "/usr/lib/systemd/system/bare.service";
+    let mut request = request();
+    request.units = vec![unit_name("bare")];
+    request.copy.push(path(file));
+    let plan = world.plan(&request).unwrap();
+    // it is seen as all of /usr is, and no copy stands in its way
+    assert_eq!(fate(&plan, file), "");
+    assert_eq!(fate(&plan, "/usr/lib/systemd/system"), "");
 }
 
 #[test]
