@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use vss_model::{AbsPath, IdRange, SandboxName, Uuid};
 use vss_tree::{Attributes, Root};
 
@@ -42,8 +43,15 @@ pub(crate) fn holds_any(parent: &Path) -> Result<bool> {
     }
     let parent = Root::open(parent)?;
     for (name, metadata) in parent.list("/".as_ref())? {
-        if metadata.is_directory() && !matches!(parent.sub(name.as_ref())?.mark(), Ok(None)) {
-            return Ok(true);
+        if !metadata.is_directory() {
+            continue;
+        }
+        match parent.sub(name.as_ref()) {
+            Ok(tree) if matches!(tree.mark(), Ok(None)) => {}
+            Ok(_) => return Ok(true),
+            // another delete took it away meanwhile
+            Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(false)
@@ -200,5 +208,32 @@ impl Content {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_another_delete_takes_away_meanwhile_is_no_content() {
+        let parent = tempfile::tempdir().unwrap();
+        let (gone, over) = (parent.path().join(".web1.deleting"), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    fs::create_dir(&gone).unwrap();
+                    fs::remove_dir(&gone).unwrap();
+                }
+            });
+            let held: Vec<_> = (0..2000).map(|_| holds_any(parent.path())).collect();
+            over.store(true, Ordering::Relaxed);
+            for held in held {
+                assert!(!held.unwrap());
+            }
+        });
     }
 }
