@@ -65,10 +65,17 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     if let Some(running) = sandbox.running()? {
         return Ok((running, true));
     }
-    own::check(&sandbox.config, &sandbox.store)?;
-    confine::check(&sandbox.config, is_selinux_on())?;
+    let is_selinux_on = is_selinux_on();
+    own::check(&sandbox.config, &sandbox.store).or_else(|error| {
+        // another label may be what keeps this program from looking
+        if matches!(error, Error::Tree(_)) {
+            confine::check_content(&sandbox.config, is_selinux_on)?;
+        }
+        Err(error)
+    })?;
+    confine::check(&sandbox.config, is_selinux_on)?;
     users::check(&sandbox.config)?;
-    confine::check_content(&sandbox.config, is_selinux_on())?;
+    confine::check_content(&sandbox.config, is_selinux_on)?;
     sandbox.admit()?;
     sandbox.remove_cgroups();
     sandbox.forget_report();
