@@ -361,9 +361,10 @@ pub fn end(evidence: &Evidence) -> End {
             0 => End::PowerOff,
             _ => End::Exited(status),
         }),
+        // the services report their ends in a reboot as well
+        (None, None) if evidence.claim == Some(Claim::Reboot) => End::Reboot(false),
         (None, None) => reported(evidence).unwrap_or(match evidence.claim {
-            Some(Claim::PowerOff) => End::PowerOff,
-            Some(Claim::Reboot) => End::Reboot(false),
+            Some(_) => End::PowerOff,
             None => End::Destroyed,
         }),
     }

@@ -108,8 +108,8 @@ fn tells_exit_status() -> bool {
     unsafe { libc::ioctl(own.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) == 0 }
 }
 
-/// How long a process that ended may take to be waited for by its parent.
-const REAPED: Duration = Duration::from_millis(300);
+/// How long a process that ended may take to be waited for by its parent, on a busy machine too.
+const REAPED: Duration = Duration::from_secs(5);
 
 /// The wait status of a process that has ended, by its pidfd. Its parent has to wait for it first.
 #[must_use]

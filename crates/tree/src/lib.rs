@@ -37,5 +37,5 @@ pub use error::{Error, Result};
 pub use make::Attributes;
 pub use metadata::{Kind, Metadata};
 pub use remove::Removed;
-pub use root::Root;
+pub use root::{Root, mark_of};
 pub use walk::{Node, Summary};

@@ -226,20 +226,8 @@ impl Root {
     /// Where the mark cannot be read or is no UUID.
     pub fn mark(&self) -> Result<Option<Uuid>> {
         let mut value = [0; 64];
-        match rustix::fs::fgetxattr(&self.fd, MARK, &mut value[..]) {
-            Ok(length) => std::str::from_utf8(&value[..length])
-                .ok()
-                .and_then(|text| Uuid::from_str(text).ok())
-                .map(Some)
-                .ok_or_else(|| Error::Mark {
-                    path: self.place.clone(),
-                }),
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
-            Err(Errno::RANGE) => Err(Error::Mark {
-                path: self.place.clone(),
-            }),
-            Err(e) => Err(Error::io("read the mark of", self.place.clone(), e)),
-        }
+        let length = rustix::fs::fgetxattr(&self.fd, MARK, &mut value[..]);
+        read_mark(length.map(|length| &value[..length]), &self.place)
     }
 
     /// Which file system the tree is on: `st_dev` of stat(2).
@@ -298,4 +286,31 @@ pub(crate) fn child(dir: &AbsPath, name: &CStr) -> Result<AbsPath> {
             path: dir.as_path().to_owned(),
             source,
         })
+}
+
+/// The UUID that a directory of the host is marked with, for who may not open it. A link in the last
+/// component has none.
+///
+/// # Errors
+/// Where there is no such directory, or its mark is no UUID.
+pub fn mark_of(path: &Path) -> Result<Option<Uuid>> {
+    let mut value = [0; 64];
+    let length = rustix::fs::lgetxattr(path, MARK, &mut value[..]);
+    read_mark(length.map(|length| &value[..length]), path)
+}
+
+fn read_mark(value: Result<&[u8], Errno>, place: &Path) -> Result<Option<Uuid>> {
+    let wrong = || Error::Mark {
+        path: place.to_owned(),
+    };
+    match value {
+        Ok(value) => std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| Uuid::from_str(text).ok())
+            .map(Some)
+            .ok_or_else(wrong),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        Err(Errno::RANGE) => Err(wrong()),
+        Err(e) => Err(Error::io("read the mark of", place.to_owned(), e)),
+    }
 }

@@ -180,6 +180,12 @@ fn power_off_and_reboot_from_inside() {
         ended(|e| e.wait_status = Some(SIGNALED_HUP)),
         End::Reboot(false)
     );
+    // a kernel or a busy parent that tells no status, and a service that ended well for the reboot
+    let told = ended(|e| {
+        e.claim = Some(Claim::Reboot);
+        e.report = Some(report("success", "exited", "0"));
+    });
+    assert_eq!(told, End::Reboot(false));
 }
 
 #[test]

@@ -66,13 +66,7 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
         return Ok((running, true));
     }
     let is_selinux_on = is_selinux_on();
-    own::check(&sandbox.config, &sandbox.store).or_else(|error| {
-        // another label may be what keeps this program from looking
-        if matches!(error, Error::Tree(_)) {
-            confine::check_content(&sandbox.config, is_selinux_on)?;
-        }
-        Err(error)
-    })?;
+    own::check(&sandbox.config, &sandbox.store)?;
     confine::check(&sandbox.config, is_selinux_on)?;
     users::check(&sandbox.config)?;
     confine::check_content(&sandbox.config, is_selinux_on)?;

@@ -3,14 +3,13 @@
 
 use vss_config::Store;
 use vss_model::SandboxConfig;
-use vss_tree::Root;
 
 use crate::error::Error;
 
 /// Refuses a config that names another's content, label, address or users.
 pub(crate) fn check(config: &SandboxConfig, store: &Store) -> Result<(), Error> {
     let content = config.content.as_path();
-    let mark = Root::open(content)?.mark()?;
+    let mark = vss_tree::mark_of(content)?;
     if mark != Some(config.uuid) {
         let names = store.names()?;
         let owner = names
@@ -37,6 +36,8 @@ pub(crate) fn check(config: &SandboxConfig, store: &Store) -> Result<(), Error> 
 mod tests {
     use vss_config::Places;
     use vss_model::Uuid;
+
+    use vss_tree::Root;
 
     use super::*;
 
