@@ -86,8 +86,9 @@ fn all(proc: &Path) -> Vec<u32> {
 pub(crate) fn container_init(proc: &Path, controller: u32) -> First {
     let candidates = match children(proc, controller) {
         Some(children) => children,
-        // one that has just ended, which libvirtd may not know yet, is not looked for among all
-        None if !proc.join(controller.to_string()).exists() => return First::Unseen,
+        // it has just ended, which libvirtd may not know yet, and its container with it: that is not
+        // looked for among all
+        None if !proc.join(controller.to_string()).exists() => return First::Dead,
         None => all(proc),
     };
     candidates
@@ -127,14 +128,14 @@ mod tests {
         assert_eq!(container_init(proc, 10), First::Dead);
         fs::write(&list, "11 ").unwrap();
         assert_eq!(container_init(proc, 10), First::Unseen);
-        assert_eq!(container_init(proc, 77), First::Unseen);
+        assert_eq!(container_init(proc, 77), First::Dead);
     }
 
     #[test]
     fn nothing_is_below_a_controller_that_is_gone() {
         let proc = tempfile::tempdir().unwrap();
         process(proc.path(), 15, 77, "15\t1");
-        assert_eq!(container_init(proc.path(), 77), First::Unseen);
+        assert_eq!(container_init(proc.path(), 77), First::Dead);
         process(proc.path(), 77, 1, "77");
         assert_eq!(container_init(proc.path(), 77), First::Alive(15));
     }
