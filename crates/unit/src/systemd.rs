@@ -24,6 +24,22 @@ use crate::properties::{Properties, bounded};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
 
+/// A line of what ListUnits answers: the unit's name first.
+type Listed = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+/// So many failed units are told of; a systemd that has more has other worries.
+const MOST_FAILED: usize = 16;
+
 /// The calls that are used: all of them are older than systemd 240.
 #[zbus::proxy(
     interface = "org.freedesktop.systemd1.Manager",
@@ -37,6 +53,7 @@ trait Manager {
     fn reload_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn list_units_filtered(&self, states: &[&str]) -> zbus::Result<Vec<Listed>>;
     fn reload(&self) -> zbus::Result<()>;
     fn subscribe(&self) -> zbus::Result<()>;
     fn enable_unit_files(
@@ -133,6 +150,24 @@ impl Systemd {
         let stream = private_bus::through(stream)
             .map_err(|source| refused("the handshake", zbus::Error::InputOutput(source.into())))?;
         Self::connect(Builder::unix_stream(stream).p2p(), limits)
+    }
+
+    /// The units that failed and were not started anew since, the first few by name.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::reload`].
+    pub fn failed(&self) -> ManagerResult<Vec<UnitName>> {
+        let listed = self.call("ListUnitsFiltered", async |manager| {
+            manager.list_units_filtered(&["failed"]).await
+        })?;
+        let mut names: Vec<UnitName> = listed
+            .iter()
+            .filter_map(|(name, ..)| name.parse().ok())
+            .collect();
+        names.sort();
+        names.dedup();
+        names.truncate(MOST_FAILED);
+        Ok(names)
     }
 
     /// The same connection with other limits.

@@ -109,6 +109,54 @@ impl MockManager {
         path("/org/freedesktop/systemd1/unit/a")
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        clippy::type_complexity,
+        reason = "what a method of the bus takes is owned, and what it answers is systemd's"
+    )]
+    fn list_units_filtered(
+        &self,
+        states: Vec<String>,
+    ) -> Vec<(
+        String,
+        String,
+        String,
+        String,
+        String,
+        String,
+        OwnedObjectPath,
+        u32,
+        String,
+        OwnedObjectPath,
+    )> {
+        assert_eq!(states, ["failed"]);
+        let line = |name: String| {
+            (
+                name,
+                String::new(),
+                "loaded".to_owned(),
+                "failed".to_owned(),
+                "failed".to_owned(),
+                String::new(),
+                path("/org/freedesktop/systemd1/unit/a"),
+                0,
+                String::new(),
+                path("/"),
+            )
+        };
+        [
+            "z.mount",
+            "no\u{1b}[31mname.service",
+            "a@main.service",
+            "a@main.service",
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .chain((0..1000).map(|number| format!("more-{number:04}.service")))
+        .map(line)
+        .collect()
+    }
+
     fn reload(&self) {
         self.calls.send("reload".to_owned()).unwrap();
     }
@@ -337,6 +385,14 @@ fn a_status_has_conditions_as_they_stand_in_the_file() {
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1))
     );
     assert_eq!(status.drop_ins.len(), 1);
+}
+
+#[test]
+fn failed_units_are_named_a_few_of_them_and_none_with_escape_sequences() {
+    let (systemd, _called) = serve(Manner::Sound);
+    let failed = systemd.failed().unwrap();
+    assert_eq!(failed.len(), 16);
+    assert_eq!(failed[..2], [unit("a@main"), unit("more-0000")]);
 }
 
 #[test]

@@ -68,6 +68,32 @@ fn execute_has_a_terminal_where_the_caller_has_one() {
 }
 
 #[test]
+fn a_unit_that_failed_inside_is_told() {
+    let lab = Lab::enter();
+    let sandbox = lab.create("fails-inside", &APACHE);
+    sandbox.start();
+    assert_eq!(sandbox.status()["state"], "running");
+    sandbox
+        .execute(&["systemd-run", "--quiet", "--unit=side", "false"])
+        .ok();
+    let status = loop {
+        let status = sandbox.status();
+        if status["state"] == "degraded" {
+            break status;
+        }
+    };
+    let inner = status["inner"].as_array().expect("the units inside");
+    let units: Vec<_> = inner.iter().map(|unit| &unit["unit"]).collect();
+    assert_eq!(units, ["apache2.service", "side.service"]);
+    assert_eq!(inner[1]["result"], "exit-code");
+    let text = lab.vss(&["status", "fails-inside"]).ok();
+    assert!(
+        text.contains("side.service failed (failed), exit-code"),
+        "{text}"
+    );
+}
+
+#[test]
 fn options_of_create_do_what_they_say() {
     let lab = Lab::enter();
     for (file, text) in [("copied", "c"), ("shown", "s"), ("kept-out", "k")] {

@@ -82,9 +82,13 @@ fn ask_inside(config: &SandboxConfig, state: &RuntimeState) -> Result<Vec<InnerU
     let container = Container::open(state.init_pid, state.init_start)?;
     let stream = container.connect(INNER_SYSTEMD.as_ref())?;
     let systemd = Systemd::over(stream)?;
+    // those that a unit of the sandbox only stands for tell of themselves where they failed
+    let failed = systemd.failed()?;
+    let others = failed.iter().filter(|unit| !config.units.contains(unit));
     config
         .units
         .iter()
+        .chain(others)
         .map(|unit| Ok(inner_unit(unit, &systemd.status(unit)?)))
         .collect()
 }
