@@ -146,16 +146,27 @@ become_fedora() {
 }
 
 # Installs a package with a service that does as it is told from outside, through its files
-# (vm/probe), and creates containers of it.
-install_probe() {
-    local name
+# (vm/probe).
+install_probe_package() {
     mkdir -p vm/probe/var/lib/probe
     dpkg-deb -Znone --root-owner-group --build vm/probe /var/tmp/probe.deb >/dev/null
     dpkg --install /var/tmp/probe.deb >/dev/null
     systemctl daemon-reload
+}
+
+# create_probe CONFINEMENT NAME...: containers of its service.
+create_probe() {
+    local confinement=$1 name
+    shift
     for name in "$@"; do
-        "$vss" create -u probe.service --confinement reduced "$name" >/dev/null
+        "$vss" create -u probe.service --confinement "$confinement" "$name" >/dev/null
     done
+}
+
+# install_probe NAME...: that package, and containers with the users of the host.
+install_probe() {
+    install_probe_package
+    create_probe reduced "$@"
 }
 
 # The content of a container, on the host.
