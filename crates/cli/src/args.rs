@@ -20,9 +20,9 @@ use crate::verb;
     arg_required_else_help = false,
     after_help = "Examples:
   See what a container of Apache would be, changing nothing:
-      virt-sandbox-service plan -C -u apache2.service --confinement reduced web1
+      virt-sandbox-service plan -C -u apache2.service web1
   Make it, run it, look into it, take it away:
-      virt-sandbox-service create -C -u apache2.service --confinement reduced web1
+      virt-sandbox-service create -C -u apache2.service web1
       virt-sandbox-service start web1
       virt-sandbox-service execute web1 -- ps ax
       virt-sandbox-service delete --force web1

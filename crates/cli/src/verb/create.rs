@@ -22,11 +22,11 @@ use crate::watch::Watch;
     arg_required_else_help = false,
     after_help = "Examples:
   Apache with the host's web pages:
-      virt-sandbox-service create -C -u apache2.service --confinement reduced web1
+      virt-sandbox-service create -C -u apache2.service web1
   One PostgreSQL cluster, started now and at boot:
-      virt-sandbox-service create -C -u postgresql@15-main --confinement reduced --now --enable db1
+      virt-sandbox-service create -C -u postgresql@15-main --now --enable db1
   An SSH server that sees one more directory of the host:
-      virt-sandbox-service create -u ssh.service --confinement reduced --share /srv/files files1"
+      virt-sandbox-service create -u ssh.service --share /srv/files files1"
 )]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -17,8 +17,8 @@ use crate::ui::Ui;
 /// one above it that is.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
-  virt-sandbox-service plan -C -u apache2.service --confinement reduced web1
-  virt-sandbox-service plan -u ssh.service --confinement reduced --format json ssh1 |
+  virt-sandbox-service plan -C -u apache2.service web1
+  virt-sandbox-service plan -u ssh.service --format json ssh1 |
       jq '.root.entries[].path'")]
 pub(crate) struct Args {
     #[command(flatten)]
