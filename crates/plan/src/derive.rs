@@ -12,6 +12,9 @@ use crate::facts::UnitFacts;
 
 /// What the init executes.
 pub const SYSTEMD: &str = "/usr/lib/systemd/systemd";
+/// What systemd tells of its progress on the console, systemd(1): what failed. All of it is in the
+/// journal, which goes to the console too, and the log of the host would have each line twice.
+const PROGRESS: &str = "--show-status=error";
 /// Where the host's directory with the readiness socket is seen inside.
 pub const HOST_INSIDE: &str = "/run/host";
 /// `<memory>` without a limit: the most that libvirt takes
@@ -119,6 +122,7 @@ fn init_args(config: &SandboxConfig) -> Vec<String> {
     args.push(config.label.of_init().to_string());
     args.push("--".to_owned());
     args.push(SYSTEMD.to_owned());
+    args.push(PROGRESS.to_owned());
     args
 }
 

@@ -1,6 +1,6 @@
 //! Recorded facts and the plans that follow from them. A case is a folder of `golden/`:
 //! `request.json` and `facts.json` (recorded on a host, one fact a line) lead to `plan.txt`,
-//! `config.json`, `domain.json` and `unit.service`. With `UPDATE_GOLDEN=1` the latter are written
+//! `config.json`, `domain.json` and `unit.service`. With `SNAPSHOTS=overwrite` the latter are written
 //! anew.
 
 #![allow(
@@ -71,7 +71,7 @@ fn shown(plan: &SandboxPlan) -> String {
 
 #[test]
 fn recorded_facts_lead_to_the_recorded_plans() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let update = std::env::var_os("SNAPSHOTS").is_some_and(|how| how == "overwrite");
     let rules = Rules::builtin().unwrap();
     assert!(!cases().is_empty());
     for case in cases() {
@@ -107,7 +107,7 @@ fn assert_same(file: &Path, expected: &str, found: &str) {
     let n = differs.unwrap_or_else(|| expected.lines().count().min(found.lines().count()));
     assert!(
         expected == found,
-        "{} line {}: expected\n  {}\nfound\n  {}\nUPDATE_GOLDEN=1 writes it anew",
+        "{} line {}: expected\n  {}\nfound\n  {}\nSNAPSHOTS=overwrite writes it anew",
         file.display(),
         n + 1,
         expected.lines().nth(n).unwrap_or("(the end)"),
