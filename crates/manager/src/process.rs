@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use vss_model::{AbsPath, Sanitized};
@@ -86,7 +87,8 @@ impl Proc {
     }
 
     /// The processes of our own pid namespace, so of no container, that hold a file at or below
-    /// `base` open for writing or mapped shared and writable; each file of each process.
+    /// `base` open for writing or mapped shared and writable; each file of each process. A process
+    /// with mounts of its own may have another file at that path, which doesn't count.
     pub(crate) fn writers_below(&self, base: &AbsPath) -> Vec<OpenForWriting> {
         let own = self.pid_namespace("self");
         let me = std::process::id();
@@ -117,7 +119,9 @@ impl Proc {
         let written = |entry: fs::DirEntry| {
             let path = AbsPath::new(fs::read_link(entry.path()).ok()?).ok()?;
             let info = || fs::read_to_string(dir.join("fdinfo").join(entry.file_name()));
-            (path.starts_with(base) && has_write_access(&info().ok()?)).then_some(path)
+            let written = path.starts_with(base) && has_write_access(&info().ok()?);
+            let same = || is_ours(&path, &fs::metadata(entry.path()).ok()?);
+            (written && same() == Some(true)).then_some(path)
         };
         entries.flatten().filter_map(written).collect()
     }
@@ -126,7 +130,8 @@ impl Proc {
         let maps = fs::read(self.0.join(pid.to_string()).join("maps")).unwrap_or_default();
         maps.split(|&b| b == b'\n')
             .filter_map(shared_writable_file)
-            .filter(|path| path.starts_with(base))
+            .filter(|(path, inode)| path.starts_with(base) && is_at(*inode, path))
+            .map(|(path, _)| path)
             .collect()
     }
 
@@ -200,15 +205,29 @@ fn has_write_access(fdinfo: &str) -> bool {
         .is_some_and(|flags| matches!(flags & ACCESS_MODE, 1 | 2))
 }
 
-/// The file of a line of proc_pid_maps(5) that is mapped `MAP_SHARED` and writable.
-fn shared_writable_file(line: &[u8]) -> Option<AbsPath> {
+/// Whether our own file at this path is that one; `None` where there is none.
+fn is_ours(path: &AbsPath, file: &fs::Metadata) -> Option<bool> {
+    let ours = fs::symlink_metadata(path.as_path()).ok()?;
+    Some((ours.dev(), ours.ino()) == (file.dev(), file.ino()))
+}
+
+/// Whether our own file at this path has this inode. The device of proc_pid_maps(5) is no help: of a
+/// btrfs it is another than stat(2) tells.
+fn is_at(inode: u64, path: &AbsPath) -> bool {
+    fs::symlink_metadata(path.as_path()).is_ok_and(|ours| ours.ino() == inode)
+}
+
+/// The file of a line of proc_pid_maps(5) that is mapped `MAP_SHARED` and writable, and its inode.
+fn shared_writable_file(line: &[u8]) -> Option<(AbsPath, u64)> {
     let mut fields = line.splitn(6, |&b| b == b' ');
     let permissions = fields.nth(1)?;
     if permissions.get(1) != Some(&b'w') || permissions.get(3) != Some(&b's') {
         return None;
     }
-    let path = fields.nth(3)?.trim_ascii_start();
-    AbsPath::new(Path::new(std::ffi::OsStr::from_bytes(path))).ok()
+    let inode = std::str::from_utf8(fields.nth(2)?).ok()?.parse().ok()?;
+    let path = fields.next()?.trim_ascii_start();
+    let path = AbsPath::new(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
+    Some((path, inode))
 }
 
 /// The innermost service of proc_pid_cgroup(5), in systemd's own hierarchy.
@@ -248,9 +267,10 @@ mod tests {
     #[test]
     fn a_shared_mapping_counts_as_writing() {
         let line = b"7f0000000000-7f0000001000 rw-s 00000000 fe:00 123    /var/lib/x/data mdb";
+        let (path, inode) = shared_writable_file(line).unwrap();
         assert_eq!(
-            shared_writable_file(line).unwrap().to_string(),
-            "/var/lib/x/data mdb"
+            (path.to_string().as_str(), inode),
+            ("/var/lib/x/data mdb", 123)
         );
         let private = b"7f0000000000-7f0000001000 rw-p 00000000 fe:00 123    /var/lib/x/data";
         assert!(shared_writable_file(private).is_none());
@@ -277,6 +297,22 @@ mod tests {
         assert_eq!(pids, [child.id(), child.id()]);
         let paths: Vec<_> = found.into_iter().map(|w| w.path).collect();
         assert_eq!(paths, ["more", "theirs"].map(|f| base.join(f).unwrap()));
+    }
+
+    #[test]
+    fn a_file_that_is_another_at_the_same_path_is_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = AbsPath::new(dir.path().join("file")).unwrap();
+        let open = fs::File::create(path.as_path()).unwrap();
+        let opened = open.metadata().unwrap();
+        assert_eq!(is_ours(&path, &opened), Some(true));
+        assert!(is_at(opened.ino(), &path));
+        // while the first is open its inode is not given to another
+        fs::remove_file(path.as_path()).unwrap();
+        assert_eq!(is_ours(&path, &opened), None);
+        fs::write(path.as_path(), "").unwrap();
+        assert_eq!(is_ours(&path, &opened), Some(false));
+        assert!(!is_at(opened.ino(), &path));
     }
 
     #[test]
