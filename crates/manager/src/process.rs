@@ -120,8 +120,7 @@ impl Proc {
             let path = AbsPath::new(fs::read_link(entry.path()).ok()?).ok()?;
             let info = || fs::read_to_string(dir.join("fdinfo").join(entry.file_name()));
             let written = path.starts_with(base) && has_write_access(&info().ok()?);
-            let same = || is_ours(&path, &fs::metadata(entry.path()).ok()?);
-            (written && same() == Some(true)).then_some(path)
+            (written && self.has_our(&path, pid)).then_some(path)
         };
         entries.flatten().filter_map(written).collect()
     }
@@ -130,9 +129,19 @@ impl Proc {
         let maps = fs::read(self.0.join(pid.to_string()).join("maps")).unwrap_or_default();
         maps.split(|&b| b == b'\n')
             .filter_map(shared_writable_file)
-            .filter(|(path, inode)| path.starts_with(base) && is_at(*inode, path))
-            .map(|(path, _)| path)
+            .filter(|path| path.starts_with(base) && self.has_our(path, pid))
             .collect()
+    }
+
+    /// Whether a process has the same file at a path as we have.
+    fn has_our(&self, path: &AbsPath, pid: u32) -> bool {
+        let root = self.0.join(pid.to_string()).join("root");
+        let theirs = root.join(path.as_path().strip_prefix("/").unwrap_or(path.as_path()));
+        let identity = |path: &Path| {
+            let file = fs::symlink_metadata(path).ok()?;
+            Some((file.dev(), file.ino()))
+        };
+        identity(path.as_path()).is_some_and(|ours| identity(&theirs) == Some(ours))
     }
 
     /// The command name of a process, sanitised; empty where it is gone.
@@ -205,29 +214,15 @@ fn has_write_access(fdinfo: &str) -> bool {
         .is_some_and(|flags| matches!(flags & ACCESS_MODE, 1 | 2))
 }
 
-/// Whether our own file at this path is that one; `None` where there is none.
-fn is_ours(path: &AbsPath, file: &fs::Metadata) -> Option<bool> {
-    let ours = fs::symlink_metadata(path.as_path()).ok()?;
-    Some((ours.dev(), ours.ino()) == (file.dev(), file.ino()))
-}
-
-/// Whether our own file at this path has this inode. The device of proc_pid_maps(5) is no help: of a
-/// btrfs it is another than stat(2) tells.
-fn is_at(inode: u64, path: &AbsPath) -> bool {
-    fs::symlink_metadata(path.as_path()).is_ok_and(|ours| ours.ino() == inode)
-}
-
-/// The file of a line of proc_pid_maps(5) that is mapped `MAP_SHARED` and writable, and its inode.
-fn shared_writable_file(line: &[u8]) -> Option<(AbsPath, u64)> {
+/// The file of a line of proc_pid_maps(5) that is mapped `MAP_SHARED` and writable.
+fn shared_writable_file(line: &[u8]) -> Option<AbsPath> {
     let mut fields = line.splitn(6, |&b| b == b' ');
     let permissions = fields.nth(1)?;
     if permissions.get(1) != Some(&b'w') || permissions.get(3) != Some(&b's') {
         return None;
     }
-    let inode = std::str::from_utf8(fields.nth(2)?).ok()?.parse().ok()?;
-    let path = fields.next()?.trim_ascii_start();
-    let path = AbsPath::new(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
-    Some((path, inode))
+    let path = fields.nth(3)?.trim_ascii_start();
+    AbsPath::new(Path::new(std::ffi::OsStr::from_bytes(path))).ok()
 }
 
 /// The innermost service of proc_pid_cgroup(5), in systemd's own hierarchy.
@@ -267,10 +262,9 @@ mod tests {
     #[test]
     fn a_shared_mapping_counts_as_writing() {
         let line = b"7f0000000000-7f0000001000 rw-s 00000000 fe:00 123    /var/lib/x/data mdb";
-        let (path, inode) = shared_writable_file(line).unwrap();
         assert_eq!(
-            (path.to_string().as_str(), inode),
-            ("/var/lib/x/data mdb", 123)
+            shared_writable_file(line).unwrap().to_string(),
+            "/var/lib/x/data mdb"
         );
         let private = b"7f0000000000-7f0000001000 rw-p 00000000 fe:00 123    /var/lib/x/data";
         assert!(shared_writable_file(private).is_none());
@@ -301,18 +295,25 @@ mod tests {
 
     #[test]
     fn a_file_that_is_another_at_the_same_path_is_not_ours() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = AbsPath::new(dir.path().join("file")).unwrap();
-        let open = fs::File::create(path.as_path()).unwrap();
-        let opened = open.metadata().unwrap();
-        assert_eq!(is_ours(&path, &opened), Some(true));
-        assert!(is_at(opened.ino(), &path));
-        // while the first is open its inode is not given to another
-        fs::remove_file(path.as_path()).unwrap();
-        assert_eq!(is_ours(&path, &opened), None);
+        let proc = tempfile::tempdir().unwrap();
+        let here = tempfile::tempdir().unwrap();
+        let path = AbsPath::new(here.path().join("file")).unwrap();
         fs::write(path.as_path(), "").unwrap();
-        assert_eq!(is_ours(&path, &opened), Some(false));
-        assert!(!is_at(opened.ino(), &path));
+        let has_our = |pid: u32| {
+            let proc = Proc(proc.path().to_owned(), Kernel(proc.path().to_owned()));
+            proc.has_our(&path, pid)
+        };
+        let root = |pid: u32| proc.path().join(pid.to_string()).join("root");
+        fs::create_dir(proc.path().join("1")).unwrap();
+        std::os::unix::fs::symlink("/", root(1)).unwrap();
+        assert!(has_our(1));
+        let others = root(2).join(path.as_path().strip_prefix("/").unwrap());
+        fs::create_dir_all(others.parent().unwrap()).unwrap();
+        assert!(!has_our(2), "there is none");
+        fs::write(others, "").unwrap();
+        assert!(!has_our(2), "it is another");
+        fs::remove_file(path.as_path()).unwrap();
+        assert!(!has_our(1), "it is gone");
     }
 
     #[test]
