@@ -23,10 +23,13 @@ fn numbered(directory: &Path, found: &mut BTreeSet<String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             numbered(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+        } else {
+            // of Rust, and the functions of the machine's cases
+            let is_rust = path.extension().is_some_and(|e| e == "rs");
+            let begin = if is_rust { "fn " } else { "" };
+            let text = fs::read_to_string(&path).unwrap_or_default();
             let names = text.lines().filter_map(|line| {
-                let name = line.trim().strip_prefix("fn ")?.split('(').next()?;
+                let name = line.trim().strip_prefix(begin)?.split_once('(')?.0;
                 let number = name.strip_prefix('a')?.split('_').next()?;
                 let is_number = number.len() == 2 && number.bytes().all(|b| b.is_ascii_digit());
                 is_number.then(|| name.to_owned())

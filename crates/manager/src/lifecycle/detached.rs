@@ -238,7 +238,8 @@ mod tests {
     /// Starts a runner that goes on when it was heard, and sends these messages in its place.
     fn told(messages: &[&[u8]], script: &str) -> (Started, tempfile::TempDir) {
         let (dir, runner) = runner(&format!(
-            "touch \"$0.started\"; until [ -e \"$0.sent\" ]; do sleep 0.01; done; {script}"
+            // a test that has heard enough takes its directory away
+            "touch \"$0.started\"; until [ -e \"$0.sent\" ] || [ ! -e \"$0\" ]; do sleep 0.01; done; {script}"
         ));
         let name = "web1".parse().unwrap();
         let [started, sent] = ["started", "sent"].map(|end| runner.with_extension(end));
