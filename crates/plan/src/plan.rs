@@ -280,6 +280,8 @@ fn draft(
     scope.inside(&mut draft, &setup);
     warnings.extend(scope.deny(&mut draft, &named, &request.copy));
     scope.shares(&mut draft, &named)?;
+    // where the secret is kept out or shared, no copy is made of it
+    warnings.retain(|w| !matches!(w, Warning::OwnSecret { path, .. } if !draft.is_copied(path)));
     Ok((draft, warnings))
 }
 
