@@ -27,6 +27,9 @@ impl Scope<'_, '_> {
             };
             for path in &entry.paths {
                 self.baseline_entry(draft, path, &entry.what, &cause, identity);
+                if entry.needed {
+                    draft.need(path, cause.clone());
+                }
             }
         }
     }
@@ -128,6 +131,7 @@ impl Scope<'_, '_> {
                     Generated::Link { target },
                     cause.clone(),
                 );
+                draft.need(&path, cause.clone());
             }
         }
     }

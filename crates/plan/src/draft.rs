@@ -44,10 +44,44 @@ impl Claim {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     claims: BTreeMap<AbsPath, Claim>,
+    needed: BTreeMap<AbsPath, Cause>,
     skipped: Vec<Skipped>,
 }
 
+/// What a container can't do without, and what keeps it out.
+#[derive(Debug)]
+pub(crate) struct Lack {
+    pub(crate) needed: AbsPath,
+    pub(crate) why: Cause,
+    /// The path that is kept out or shared.
+    pub(crate) place: AbsPath,
+    pub(crate) disposition: Disposition,
+    /// Who asks for it.
+    pub(crate) cause: Cause,
+}
+
 impl Draft {
+    /// Says that no container can do without a path that is made for it.
+    pub(crate) fn need(&mut self, path: &AbsPath, why: Cause) {
+        self.needed.insert(path.clone(), why);
+    }
+
+    /// The first path that the container needs as it is made, and that is kept out or shared.
+    pub(crate) fn lack(&self) -> Option<Lack> {
+        self.needed.iter().find_map(|(needed, why)| {
+            let (place, claim) = self.deciding(needed)?;
+            let is_lack =
+                is_absent(&claim.disposition) || matches!(claim.disposition, Disposition::Share);
+            is_lack.then(|| Lack {
+                needed: needed.clone(),
+                why: why.clone(),
+                place,
+                disposition: claim.disposition.clone(),
+                cause: claim.causes.first().unwrap_or(why).clone(),
+            })
+        })
+    }
+
     /// Says what becomes of a path. The later source wins; within one, a whole tree wins over the
     /// path alone, and else the first.
     pub(crate) fn claim(

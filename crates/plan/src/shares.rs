@@ -22,7 +22,7 @@ pub(crate) fn fit(config: &SandboxConfig, root: &RootPlan) -> Result<(), PlanErr
     };
     let path = clash.path();
     let cause = root.entry(path).and_then(|e| e.causes.first());
-    let by = cause.map_or_else(|| "--share".to_owned(), said_by);
+    let by = cause.map_or_else(|| "--share".to_owned(), |c| said_by(c, "share"));
     let reason = match &clash {
         ShareClash::Content(_) => format!(
             "the content of the container is in {}, and would be seen; share other paths of it one by one",
@@ -41,7 +41,7 @@ impl Scope<'_, '_> {
     /// what the user asked for, what is made for every container.
     pub(crate) fn shares(&self, draft: &mut Draft, named: &Named) -> Result<(), PlanError> {
         for (share, cause) in draft.shares() {
-            let by = said_by(&cause);
+            let by = said_by(&cause, "share");
             if let Some((path, why)) = self.secret_in(&share, named) {
                 let next = if path == share {
                     "only --copy of that very path brings it in".to_owned()
