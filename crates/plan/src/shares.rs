@@ -6,6 +6,7 @@ use vss_model::{AbsPath, Cause, SandboxConfig};
 
 use crate::deny::own_by_name;
 use crate::draft::Draft;
+use crate::facts::PathFacts;
 use crate::follow::Named;
 use crate::outcome::PlanError;
 use crate::paths::Scope;
@@ -51,6 +52,14 @@ impl Scope<'_, '_> {
                     )
                 };
                 let reason = format!("the container would see {path} ({why}); {next}");
+                return Err(unsuitable(&share, &by, &reason));
+            }
+            // a directory of the baseline has no content of its own that a share would replace
+            let is_file = matches!(self.ask.path(&share), Some(PathFacts::File { .. }));
+            if is_file && self.rules.is_made(&share) {
+                let reason = format!(
+                    "each container has its own; --copy {share} gives it the host's in its place"
+                );
                 return Err(unsuitable(&share, &by, &reason));
             }
             if let Err((path, cause)) = draft.cover(&share) {
