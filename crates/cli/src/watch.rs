@@ -111,10 +111,24 @@ fn text_of(notice: &Notice) -> String {
             )
         }
         Notice::Waiting(name) => format!("another command works on {name}, waiting for it"),
-        Notice::Skipped { path, why } => format!("not copied: {path}: {why}"),
+        Notice::Skipped { path, why } => format!("not copied: {path} {why}"),
         Notice::PlannedAnew(name) => {
             format!("the label or address for {name} was taken meanwhile, planning anew")
         }
         Notice::Killed(name) => format!("{name} did not stop in time and was ended by force"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_copied_is_told_in_one_sentence() {
+        let notice = Notice::Skipped {
+            path: "/srv/pipe".parse().unwrap(),
+            why: "is a named pipe".to_owned(),
+        };
+        assert_eq!(text_of(&notice), "not copied: /srv/pipe is a named pipe");
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a sandbox: `[a-z0-9][a-z0-9._-]{0,62}`.
 ///
-/// It becomes a host name, a directory, a part of unit names and the name of a libvirt domain, so
-/// one rule that suits them all is checked here, once.
+/// It becomes a directory, a part of unit names and the name of a libvirt domain, so one rule that
+/// suits them all is checked here, once. As a host name it may differ, see [`Self::host_name`].
 ///
 /// ```
 /// use vss_model::SandboxName;
@@ -51,6 +51,22 @@ impl SandboxName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The host name of the container: the name itself, or where that is not valid as one
+    /// (hostname(7)) the nearest that is, as systemd would drop characters of it.
+    ///
+    /// ```
+    /// use vss_model::SandboxName;
+    /// let name: SandboxName = "a_b.".parse().unwrap();
+    /// assert_eq!(name.host_name(), "a-b");
+    /// ```
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        let hyphened = self.0.replace('_', "-");
+        let labels = hyphened.split('.').map(|label| label.trim_matches('-'));
+        let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+        labels.join(".")
     }
 }
 
@@ -132,6 +148,24 @@ mod tests {
             &long,
         ] {
             assert!(bad.parse::<SandboxName>().is_err(), "{bad:?} passed");
+        }
+    }
+
+    #[test]
+    fn the_host_name_is_one_that_systemd_leaves_as_it_is() {
+        for (name, host) in [
+            ("web1", "web1"),
+            ("a-b.c", "a-b.c"),
+            ("a_b", "a-b"),
+            ("a__b", "a--b"),
+            ("a..b", "a.b"),
+            ("web.", "web"),
+            ("web-", "web"),
+            ("a.-b_.c", "a.b.c"),
+            ("a._.-", "a"),
+        ] {
+            let name: SandboxName = name.parse().unwrap();
+            assert_eq!(name.host_name(), host);
         }
     }
 

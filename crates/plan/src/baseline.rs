@@ -27,6 +27,9 @@ impl Scope<'_, '_> {
             };
             for path in &entry.paths {
                 self.baseline_entry(draft, path, &entry.what, &cause, identity);
+                if entry.needed {
+                    draft.need(path, cause.clone());
+                }
             }
         }
     }
@@ -67,7 +70,7 @@ impl Scope<'_, '_> {
             } => public_file(hosts(identity)),
             BaselineKind::Computed {
                 what: Computed::Hostname,
-            } => public_file(format!("{}\n", identity.name)),
+            } => public_file(format!("{}\n", identity.name.host_name())),
             BaselineKind::Computed {
                 what: Computed::MachineId,
             } => Generated::MachineId,
@@ -128,6 +131,7 @@ impl Scope<'_, '_> {
                     Generated::Link { target },
                     cause.clone(),
                 );
+                draft.need(&path, cause.clone());
             }
         }
     }
@@ -199,13 +203,19 @@ fn public_file(text: String) -> Generated {
 }
 
 fn hosts(identity: &Identity<'_>) -> String {
-    let name = identity.name;
+    let host = identity.name.host_name();
+    let name = identity.name.as_str();
+    let names = if name == host {
+        host
+    } else {
+        format!("{host} {name}")
+    };
     let own = identity.network.map_or_else(
         || "127.0.1.1".to_owned(),
         |(address, _)| address.to_string(),
     );
     format!(
-        "127.0.0.1\tlocalhost\n{own}\t{name}\n\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+        "127.0.0.1\tlocalhost\n{own}\t{names}\n\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
     )
 }
 

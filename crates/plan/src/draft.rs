@@ -44,10 +44,44 @@ impl Claim {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     claims: BTreeMap<AbsPath, Claim>,
+    needed: BTreeMap<AbsPath, Cause>,
     skipped: Vec<Skipped>,
 }
 
+/// What a container can't do without, and what keeps it out.
+#[derive(Debug)]
+pub(crate) struct Lack {
+    pub(crate) needed: AbsPath,
+    pub(crate) why: Cause,
+    /// The path that is kept out or shared.
+    pub(crate) place: AbsPath,
+    pub(crate) disposition: Disposition,
+    /// Who asks for it.
+    pub(crate) cause: Cause,
+}
+
 impl Draft {
+    /// Says that no container can do without a path that is made for it.
+    pub(crate) fn need(&mut self, path: &AbsPath, why: Cause) {
+        self.needed.insert(path.clone(), why);
+    }
+
+    /// The first path that the container needs as it is made, and that is kept out or shared.
+    pub(crate) fn lack(&self) -> Option<Lack> {
+        self.needed.iter().find_map(|(needed, why)| {
+            let (place, claim) = self.deciding(needed)?;
+            let is_lack =
+                is_absent(&claim.disposition) || matches!(claim.disposition, Disposition::Share);
+            is_lack.then(|| Lack {
+                needed: needed.clone(),
+                why: why.clone(),
+                place,
+                disposition: claim.disposition.clone(),
+                cause: claim.causes.first().unwrap_or(why).clone(),
+            })
+        })
+    }
+
     /// Says what becomes of a path. The later source wins; within one, a whole tree wins over the
     /// path alone, and else the first.
     pub(crate) fn claim(
@@ -130,19 +164,26 @@ impl Draft {
 
     /// Whether a path is copied by a claim on a tree that it is in or is.
     pub(crate) fn in_tree(&self, path: &AbsPath) -> bool {
-        self.nearest(path)
+        self.deciding(path)
             .is_some_and(|(_, claim)| is_tree(&claim.disposition))
     }
 
-    /// Whether a path is left out by the nearest claim on it or above it.
+    /// Whether a path is copied, by itself or with a tree that it is in.
+    pub(crate) fn is_copied(&self, path: &AbsPath) -> bool {
+        self.deciding(path).is_some_and(|(place, claim)| {
+            is_tree(&claim.disposition) || place == *path && is_copy(&claim.disposition)
+        })
+    }
+
+    /// Whether a path is left out.
     pub(crate) fn is_hidden(&self, path: &AbsPath) -> bool {
-        self.nearest(path)
+        self.deciding(path)
             .is_some_and(|(_, claim)| is_absent(&claim.disposition))
     }
 
-    /// Who says what becomes of a path: of the claims on it and above it the nearest.
+    /// Who says what becomes of a path.
     pub(crate) fn source_of(&self, path: &AbsPath) -> Option<Source> {
-        self.nearest(path).map(|(_, claim)| claim.source)
+        self.deciding(path).map(|(_, claim)| claim.source)
     }
 
     /// Whether exactly this path is claimed.
@@ -155,9 +196,27 @@ impl Draft {
         self.claims.get(path).is_some_and(|c| c.source >= source)
     }
 
-    fn nearest(&self, path: &AbsPath) -> Option<(AbsPath, &Claim)> {
-        path.ancestors()
-            .find_map(|p| self.claims.get(&p).map(|c| (p, c)))
+    /// The claim that says what becomes of a path: of those on it and above it the nearest, unless
+    /// a later source leaves out a directory that the nearest is in.
+    fn deciding(&self, path: &AbsPath) -> Option<(AbsPath, &Claim)> {
+        let mut deciding: Option<(AbsPath, &Claim)> = None;
+        let mut latest = None;
+        for place in path.ancestors() {
+            let Some(claim) = self.claims.get(&place) else {
+                continue;
+            };
+            let is_later = latest.is_none_or(|latest| claim.source > latest);
+            if deciding.is_none() || is_later && is_absent(&claim.disposition) {
+                deciding = Some((place, claim));
+            }
+            latest = latest.max(Some(claim.source));
+        }
+        deciding
+    }
+
+    /// Whether a claim is lost: a later source leaves out a directory that its path is in.
+    fn is_lost(&self, path: &AbsPath) -> bool {
+        self.deciding(path).is_none_or(|(place, _)| place != *path)
     }
 
     /// The claims that copy, with whether it is a tree, and whether a source after the baseline
@@ -166,7 +225,9 @@ impl Draft {
         self.claims
             .iter()
             .filter_map(|(path, claim)| match claim.disposition {
-                Disposition::Copy { scope } => Some((path.clone(), scope, claim.source)),
+                Disposition::Copy { scope } if !self.is_lost(path) => {
+                    Some((path.clone(), scope, claim.source))
+                }
                 _ => None,
             })
             .collect()
@@ -210,17 +271,17 @@ impl Draft {
     pub(crate) fn finish(self) -> (RootPlan, Vec<Skipped>) {
         let mut entries: Vec<PlanEntry> = Vec::with_capacity(self.claims.len());
         for (path, claim) in &self.claims {
-            let above = path.parent().and_then(|p| self.nearest(&p));
+            let above = path.parent().and_then(|p| self.deciding(&p));
             let said_above = above.is_some_and(|(_, above)| {
                 let copied = is_tree(&above.disposition) && is_copy(&claim.disposition);
                 let hidden = is_absent(&above.disposition)
-                    && (claim.source < above.source
-                        || claim.source == above.source && is_absent(&claim.disposition));
+                    && claim.source == above.source
+                    && is_absent(&claim.disposition);
                 let shared = matches!(above.disposition, Disposition::Share)
                     && matches!(claim.disposition, Disposition::Share);
                 copied || hidden || shared
             });
-            if !said_above {
+            if !said_above && !self.is_lost(path) {
                 entries.push(PlanEntry {
                     path: path.clone(),
                     disposition: claim.disposition.clone(),
@@ -286,6 +347,12 @@ mod tests {
         draft.node(Source::Package, &path("/etc/a/c"), why("listed"));
         draft.node(Source::Package, &path("/etc/a/b/d"), why("listed"));
         draft.node(Source::User, &path("/etc/a/b/e"), why("copy"));
+        draft.tree(Source::Package, &path("/etc/a/b/f"), why("listed"));
+        draft.node(Source::Package, &path("/etc/a/b/f/g"), why("listed"));
+        draft.node(Source::User, &path("/etc/a/b/f/h"), why("copy"));
+        let copied: Vec<_> = draft.copies().into_iter().map(|(p, ..)| p).collect();
+        let kept = ["/etc/a", "/etc/a/b/e", "/etc/a/b/f/h", "/etc/a/c"];
+        assert_eq!(copied, kept.map(path));
         draft.node(Source::Baseline, &path("/etc/x"), why("baseline"));
         draft.mask(Source::Rule, &path("/etc/x"), MaskKind::Absent, why("rule"));
         draft.node(Source::Unit, &path("/etc/x"), why("unit"));
@@ -301,11 +368,12 @@ mod tests {
                 "/etc/a copy",
                 "/etc/a/b mask",
                 "/etc/a/b/e copy",
+                "/etc/a/b/f/h copy",
                 "/etc/x mask"
             ]
         );
         assert_eq!(
-            plan.entries[3].causes,
+            plan.entries[4].causes,
             [why("rule"), why("baseline"), why("unit")]
         );
     }

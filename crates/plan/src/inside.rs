@@ -43,6 +43,7 @@ impl Scope<'_, '_> {
                 pulled_by,
             };
             if let Some(path) = private(&name) {
+                draft.need(&path, cause.clone());
                 draft.mask(Source::Baseline, &path, MaskKind::NullLink, cause);
             }
         }
@@ -51,6 +52,7 @@ impl Scope<'_, '_> {
         };
         let mut make = |name: &str, unit: &UnitFile, text: &str| {
             if let Some(path) = private(name) {
+                draft.need(&path, why(text));
                 draft.generate(Source::User, &path, file(unit.to_string()), why(text));
             }
         };
@@ -78,12 +80,9 @@ impl Scope<'_, '_> {
         }
         if let Some(path) = private("default.target") {
             let target = TARGET.to_owned();
-            draft.generate(
-                Source::User,
-                &path,
-                Generated::Link { target },
-                why("what the container boots into"),
-            );
+            let why = why("what the container boots into");
+            draft.need(&path, why.clone());
+            draft.generate(Source::User, &path, Generated::Link { target }, why);
         }
         self.wants_links(draft);
     }

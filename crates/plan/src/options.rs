@@ -53,7 +53,7 @@ pub(crate) fn ruled(scope: &Scope<'_, '_>, draft: &mut Draft) -> Result<(), Plan
             let Some(path) = scope.ask.real(path) else {
                 continue;
             };
-            suitable::possible(&path, &suitable::said_by(&cause))?;
+            suitable::possible(&path, &suitable::said_by(&cause, "share"))?;
             if !matches!(scope.ask.path(&path), Some(PathFacts::Missing)) {
                 draft.claim(Source::Rule, &path, Disposition::Share, cause.clone());
             }

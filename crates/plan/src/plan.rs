@@ -26,7 +26,7 @@ use crate::paths::Scope;
 use crate::request::CreateRequest;
 use crate::rules::Rules;
 use crate::units::UnitClosure;
-use crate::{data, options, place, review, shares};
+use crate::{data, options, place, review, shares, suitable};
 
 /// Where content is kept unless `--path` says otherwise.
 pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
@@ -278,8 +278,11 @@ fn draft(
         adapted,
     };
     scope.inside(&mut draft, &setup);
+    suitable::needed(&draft)?;
     warnings.extend(scope.deny(&mut draft, &named, &request.copy));
     scope.shares(&mut draft, &named)?;
+    // where the secret is kept out or shared, no copy is made of it
+    warnings.retain(|w| !matches!(w, Warning::OwnSecret { path, .. } if !draft.is_copied(path)));
     Ok((draft, warnings))
 }
 

@@ -1,7 +1,7 @@
 //! What an administrator has to know of a plan before it is carried out: refusals and warnings.
 
 use vss_model::confinement::capability::{Capability, capabilities};
-use vss_model::{AbsPath, Confinement, Disposition, UnitName};
+use vss_model::{AbsPath, Confinement, UnitName};
 
 use crate::ask::Ask;
 use crate::facts::{NamedPath, PathFacts, PathKind};
@@ -199,14 +199,7 @@ fn is_there(scope: &Scope<'_, '_>, root: &RootPlan, path: &AbsPath) -> Option<bo
     match root.explain(&path).fate {
         Fate::Generated => Some(true),
         Fate::Private | Fate::Shared => on_host(),
-        Fate::Absent => Some(false),
-        Fate::Masked => {
-            // a directory above what is copied is made for it
-            let holds_entries = root.entries.iter().any(|e| {
-                e.path.starts_with(&path) && !matches!(e.disposition, Disposition::Mask { .. })
-            });
-            Some(holds_entries)
-        }
+        Fate::Absent | Fate::Masked => Some(false),
     }
 }
 

@@ -108,6 +108,15 @@ impl RootPlan {
         let mut entry = self.deciding(&place);
         let mut fate = entry.map_or(Fate::Absent, |e| e.fate_of(&place));
         match entry {
+            Some(mask) if fate == Fate::Masked => {
+                // a directory that is kept out is there for what is named below it
+                if let Some(below) = self.brought_below(&place) {
+                    fate = Fate::Generated;
+                    entry = Some(below);
+                    self.follow(below, &mut chain);
+                }
+                self.follow(mask, &mut chain);
+            }
             Some(entry) if fate != Fate::Absent => self.follow(entry, &mut chain),
             _ if place == AbsPath::root() => {
                 fate = Fate::Generated;

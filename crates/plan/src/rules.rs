@@ -28,6 +28,9 @@ pub struct Rules {
 pub(crate) struct BaselineEntry {
     pub(crate) paths: Vec<AbsPath>,
     pub(crate) why: String,
+    /// Whether no container works without it, so that nobody may keep it out.
+    #[serde(default)]
+    pub(crate) needed: bool,
     #[serde(flatten)]
     pub(crate) what: BaselineKind,
 }

@@ -6,6 +6,7 @@ use vss_model::{AbsPath, Cause, SandboxConfig};
 
 use crate::deny::own_by_name;
 use crate::draft::Draft;
+use crate::facts::PathFacts;
 use crate::follow::Named;
 use crate::outcome::PlanError;
 use crate::paths::Scope;
@@ -22,7 +23,7 @@ pub(crate) fn fit(config: &SandboxConfig, root: &RootPlan) -> Result<(), PlanErr
     };
     let path = clash.path();
     let cause = root.entry(path).and_then(|e| e.causes.first());
-    let by = cause.map_or_else(|| "--share".to_owned(), said_by);
+    let by = cause.map_or_else(|| "--share".to_owned(), |c| said_by(c, "share"));
     let reason = match &clash {
         ShareClash::Content(_) => format!(
             "the content of the container is in {}, and would be seen; share other paths of it one by one",
@@ -41,7 +42,7 @@ impl Scope<'_, '_> {
     /// what the user asked for, what is made for every container.
     pub(crate) fn shares(&self, draft: &mut Draft, named: &Named) -> Result<(), PlanError> {
         for (share, cause) in draft.shares() {
-            let by = said_by(&cause);
+            let by = said_by(&cause, "share");
             if let Some((path, why)) = self.secret_in(&share, named) {
                 let next = if path == share {
                     "only --copy of that very path brings it in".to_owned()
@@ -51,6 +52,14 @@ impl Scope<'_, '_> {
                     )
                 };
                 let reason = format!("the container would see {path} ({why}); {next}");
+                return Err(unsuitable(&share, &by, &reason));
+            }
+            // a directory of the baseline has no content of its own that a share would replace
+            let is_file = matches!(self.ask.path(&share), Some(PathFacts::File { .. }));
+            if is_file && self.rules.is_made(&share) {
+                let reason = format!(
+                    "each container has its own; --copy {share} gives it the host's in its place"
+                );
                 return Err(unsuitable(&share, &by, &reason));
             }
             if let Err((path, cause)) = draft.cover(&share) {

@@ -117,6 +117,7 @@ impl Scope<'_, '_> {
                     package: None,
                     pulled_by: place.pulled_by.to_owned(),
                 };
+                draft.need(&override_, cause.clone());
                 draft.mask(Source::Baseline, &override_, MaskKind::NullLink, cause);
             }
         }

@@ -2,6 +2,7 @@
 
 use vss_model::{AbsPath, Cause};
 
+use crate::draft::Draft;
 use crate::facts::PathFacts;
 use crate::outcome::PlanError;
 use crate::paths::Scope;
@@ -93,6 +94,31 @@ pub(crate) fn to_mask(scope: &Scope<'_, '_>, path: &AbsPath) -> Result<(), PlanE
     Ok(())
 }
 
+/// Whether the container has what it needs: no option and no rule may keep that out, or put the
+/// host's in its place.
+///
+/// # Errors
+/// Where one does.
+pub(crate) fn needed(draft: &Draft) -> Result<(), PlanError> {
+    let Some(lack) = draft.lack() else {
+        return Ok(());
+    };
+    let (what, next) = if lack.needed == lack.place {
+        ("it".to_owned(), String::new())
+    } else {
+        let word = lack.disposition.word();
+        let next = format!("; {word} what is beside that, path by path");
+        (lack.needed.to_string(), next)
+    };
+    let fact = match &lack.why {
+        Cause::OutsideClosure { .. } => "has to be a link to /dev/null",
+        _ => "is made for the container, which needs it",
+    };
+    let reason = format!("{what} {fact} ({}){next}", lack.why);
+    let by = said_by(&lack.cause, lack.disposition.word());
+    Err(unsuitable(&lack.place, &by, &reason))
+}
+
 /// Whether an option can say anything of a path, by its spelling alone.
 ///
 /// # Errors
@@ -132,11 +158,11 @@ fn not_led_elsewhere(
     Err(unsuitable(path, option, &reason))
 }
 
-/// Who asks for a path, as an error names it.
-pub(crate) fn said_by(cause: &Cause) -> String {
+/// Who asks for a path, as an error names it; of a rule with the key.
+pub(crate) fn said_by(cause: &Cause, key: &str) -> String {
     match cause {
         Cause::User { option } => option.clone(),
-        Cause::Rule { file, .. } => format!("in the rules file {file}, share ="),
+        Cause::Rule { file, .. } => format!("in the rules file {file}, {key} ="),
         other => other.to_string(),
     }
 }

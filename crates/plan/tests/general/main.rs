@@ -9,6 +9,7 @@
 mod confinement;
 mod explained;
 mod instances;
+mod masks;
 mod packages;
 mod paths;
 mod requests;

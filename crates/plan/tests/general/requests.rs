@@ -1,5 +1,6 @@
 //! What was asked for: options, refusals, and the facts for an answer.
 
+use vss_model::{Disposition, Generated};
 use vss_plan::facts::{HeldLevel, Writer};
 use vss_plan::{Fate, PlanError, Rules, Warning};
 
@@ -219,4 +220,26 @@ fn facts_come_back_from_their_recording() {
         serde_json::from_str::<vss_plan::Facts>(&text).unwrap(),
         facts
     );
+}
+
+#[test]
+fn a_container_knows_its_host_name_and_its_name() {
+    let world = World::new();
+    for (name, host, hosts) in [
+        ("box", "box\n", "127.0.1.1\tbox\n"),
+        ("a_b.", "a-b\n", "127.0.1.1\ta-b a_b.\n"),
+    ] {
+        let mut request = request();
+        request.name = name.parse().unwrap();
+        request.network = "none".parse().unwrap();
+        let plan = world.plan(&request).unwrap();
+        let text = |at: &str| match &plan.root.entry(&path(at)).unwrap().disposition {
+            Disposition::Generate {
+                what: Generated::File { text, .. },
+            } => text.clone(),
+            other => panic!("{at}: {other:?}"),
+        };
+        assert_eq!(text("/etc/hostname"), host);
+        assert!(text("/etc/hosts").contains(hosts), "{}", text("/etc/hosts"));
+    }
 }

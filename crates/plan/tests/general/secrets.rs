@@ -1,8 +1,8 @@
 //! What is never copied.
 
 use proptest::prelude::*;
-use vss_model::{Disposition, Generated};
-use vss_plan::{Fate, Warning};
+use vss_model::{AbsPath, Disposition, Generated};
+use vss_plan::{CreateRequest, Fate, Warning};
 
 use crate::WEB;
 use crate::world::{World, fate, path, request};
@@ -111,4 +111,51 @@ fn a34_what_is_available_and_not_enabled_names_no_secret() {
     );
     let plan = world.plan(&request()).unwrap();
     assert_eq!(plan.root.explain(&path(KEY)).fate, Fate::Private);
+}
+
+#[test]
+fn a34_what_is_kept_out_names_no_secret_and_a_secret_kept_out_is_not_told_as_copied() {
+    const KEY: &str = "/etc/ssl/private/site.key";
+    let mut world = World::new();
+    let listed = [
+        WEB,
+        "/etc/web/",
+        "/etc/web/snippets/",
+        "/etc/web/snippets/tls.conf",
+    ];
+    world.package("web", "web", &[], &listed);
+    world.file(
+        "/etc/web/snippets/tls.conf",
+        "key /etc/ssl/private/site.key\n",
+    );
+    world.file(KEY, "secret");
+    let key_and_warning = |option: fn(&mut CreateRequest, AbsPath), at: &str| {
+        let mut request = request();
+        option(&mut request, path(at));
+        let plan = world.plan(&request).unwrap();
+        let told = plan
+            .warnings
+            .iter()
+            .any(|w| matches!(w, Warning::OwnSecret { .. }));
+        (plan.root.explain(&path(KEY)).fate, told)
+    };
+    let mask = |r: &mut CreateRequest, p| r.mask.push(p);
+    let share = |r: &mut CreateRequest, p| r.share.push(p);
+    assert_eq!(key_and_warning(|_, _| (), "/"), (Fate::Private, true));
+    for naming in [
+        "/etc/web",
+        "/etc/web/snippets",
+        "/etc/web/snippets/tls.conf",
+    ] {
+        let found = key_and_warning(mask, naming);
+        assert_eq!(found, (Fate::Absent, false), "--mask {naming}");
+    }
+    for holding in ["/etc/ssl", "/etc/ssl/private", KEY] {
+        let found = key_and_warning(mask, holding);
+        assert_eq!(found, (Fate::Masked, false), "--mask {holding}");
+    }
+    for holding in ["/etc/ssl", KEY] {
+        let found = key_and_warning(share, holding);
+        assert_eq!(found, (Fate::Shared, false), "--share {holding}");
+    }
 }

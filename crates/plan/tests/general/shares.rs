@@ -95,6 +95,18 @@ fn what_is_made_for_every_container_is_not_covered() {
     let made = ["/etc/systemd/system", "and /etc/systemd/system/"];
     refused(&world, &sharing(&["/etc/systemd/system"]), &made);
     refused(&world, &sharing(&["/root"]), &["/root", "its own"]);
+    for made in ["/etc/hosts", "/etc/resolv.conf"] {
+        world.file(made, "");
+        let words = [&format!("--share {made} "), "its own", "--copy"];
+        refused(&world, &sharing(&[made]), &words);
+    }
+    for needed in ["/etc/passwd", "/etc/systemd/system/default.target"] {
+        world.file(needed, "");
+        let words = [&format!("--share {needed} "), "needs it"];
+        refused(&world, &sharing(&[needed]), &words);
+    }
+    world.file("/var/spool/x", "");
+    assert!(world.plan(&sharing(&["/var/spool"])).is_ok());
 }
 
 #[test]
