@@ -43,6 +43,17 @@ pub fn delete(
     options: &DeleteOptions,
     control: &Control<'_>,
 ) -> Result<DeleteOutcome> {
+    let what = || format!("anything of {name} was removed; it may be stopped, now or soon");
+    // once it removes, it goes on to the end
+    stop_and_remove(host, name, options, control).map_err(|error| error.interrupted(name, what))
+}
+
+fn stop_and_remove(
+    host: &Host,
+    name: &SandboxName,
+    options: &DeleteOptions,
+    control: &Control<'_>,
+) -> Result<DeleteOutcome> {
     // a delete that was cut short is finished first: asking for it once more is no error
     let lock = recover::lock(host, name, control)?;
     let finished = recover::recover_locked(host, name, control)?;
