@@ -369,7 +369,8 @@ impl Error {
 fn correct(config: &std::path::Path) -> Option<String> {
     let name: SandboxName = config.file_stem()?.to_str()?.parse().ok()?;
     Some(format!(
-        "`virt-sandbox-service delete --force {name}` removes the sandbox"
+        "mend the file, or, to lose the sandbox with its data, \
+         `virt-sandbox-service delete --force {name}`"
     ))
 }
 
