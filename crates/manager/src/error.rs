@@ -147,6 +147,14 @@ pub enum Error {
         #[source]
         source: HostKeyError,
     },
+    /// The content is moved away, or removed.
+    #[error("the content {path} of sandbox {name} is not there")]
+    NoContent {
+        /// The sandbox.
+        name: SandboxName,
+        /// Where its config says that it is.
+        path: AbsPath,
+    },
     /// The manifest is lost.
     #[error("the manifest of sandbox {0} is lost, so what was decided on its paths is not known")]
     NoManifest(SandboxName),
@@ -257,9 +265,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Cancelled | Self::Undone | Self::Interrupted { .. } => Kind::Cancelled,
-            Self::NoSandbox { .. } | Self::Store(vss_config::Error::NoSandbox { .. }) => {
-                Kind::NotFound
-            }
+            Self::NoSandbox { .. }
+            | Self::NoContent { .. }
+            | Self::Store(vss_config::Error::NoSandbox { .. }) => Kind::NotFound,
             Self::NameTaken { .. }
             | Self::PathTaken { .. }
             | Self::DomainTaken { .. }
@@ -336,6 +344,9 @@ impl Error {
             }
             Self::NoSystemd { .. } => "leave --enable away".to_owned(),
             Self::Contended(_) => "run the same command again".to_owned(),
+            Self::NoContent { name, .. } => {
+                format!("put it back, or `virt-sandbox-service delete {name}`")
+            }
             Self::NoManifest(name) => {
                 format!("`virt-sandbox-service inspect {name}` shows what is stored")
             }

@@ -85,16 +85,37 @@ fn bring_up(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<St
     let already = is_attended_and_up(host, &config)?;
     if !already {
         control.check()?;
-        match host.services()? {
-            Some(services) => start_unit(host, services, &config)?,
-            None => start_detached(host, &config, control)?,
-        }
+        refuse_without_content(host, &config)?;
+        let started = match host.services()? {
+            Some(services) => start_unit(host, services, &config),
+            None => start_detached(host, &config, control),
+        };
+        started.map_err(|error| match error {
+            Error::Cancelled => Error::Cancelled,
+            // deleted meanwhile: the name was right, so none that is near is meant
+            _ if !host.store().exists(name) => Error::NoSandbox {
+                name: name.clone(),
+                near: Vec::new(),
+            },
+            other => other,
+        })?;
     }
     Ok(StartOutcome {
         name: name.clone(),
         already,
         address: config.network.map(|network| network.address),
     })
+}
+
+/// What the runner would say of it is about an attribute that it can't read.
+fn refuse_without_content(host: &Host, config: &SandboxConfig) -> Result<()> {
+    match host.path(&config.content).symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NoContent {
+            name: config.name.clone(),
+            path: config.content.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn is_attended_and_up(host: &Host, config: &SandboxConfig) -> Result<bool> {

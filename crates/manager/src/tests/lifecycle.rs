@@ -219,3 +219,37 @@ fn a56_what_an_interrupted_verb_says_is_so() {
     assert!(error.to_string().contains("up again"), "{error}");
     assert!(world.exists("etc/libvirt-sandbox/services/web1.sandbox"));
 }
+
+#[test]
+fn one_that_is_deleted_while_it_starts_is_not_there() {
+    let mut world = World::new();
+    world.services = None;
+    world.create("web1").unwrap();
+    world.create("web2").unwrap();
+    let config = world.path("etc/libvirt-sandbox/services/web1.sandbox");
+    let script = format!("rm {}; exit 1", config.display());
+    crate::testing::script(&world.path("runner"), &script);
+    let watch = Watch::default();
+    let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    assert_eq!(error.to_string(), "there is no sandbox web1");
+    assert!(!error.hint().unwrap().contains("did you mean"));
+}
+
+#[test]
+fn content_that_was_moved_away_is_named() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    world.remove("var/lib/libvirt/filesystems/web1");
+    let watch = Watch::default();
+    let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    let said = "the content /var/lib/libvirt/filesystems/web1 of sandbox web1 is not there";
+    assert_eq!(error.to_string(), said);
+    assert!(error.hint().unwrap().contains("delete web1"));
+    delete(
+        &world.host(),
+        &name("web1"),
+        &DeleteOptions::default(),
+        &watch.control(),
+    )
+    .unwrap();
+}
