@@ -152,6 +152,8 @@ fn usage_errors_name_the_problem() {
         (&["start"], "<NAME>"),
         (&["execute", "web1"], "<COMMAND>"),
         (&["execute", "--env", "X", "web1", "true"], "NAME=VALUE"),
+        (&["execute", "-w", "tmp", "web1", "true"], "absolute path"),
+        (&["inspect", "--format", "table", "web1"], "json"),
         (&["explain", "web1"], "PATH"),
         (&["explain", "web1", "etc"], "not absolute"),
         (&["-c", "qemu:///system", "list"], "only lxc"),
@@ -289,6 +291,7 @@ fn what_does_not_exist_is_named_with_what_to_run_next() {
     for args in [
         &["status", "no-such-1"][..],
         &["inspect", "no-such-1"],
+        &["inspect", "--format", "json", "no-such-1"],
         &["stop", "--dry-run", "no-such-1"],
         &["delete", "--dry-run", "no-such-1"],
         &["explain", "no-such-1", "/etc"],
