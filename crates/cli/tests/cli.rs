@@ -196,6 +196,30 @@ fn a_unit_error_hints_at_the_verbs_help() {
     );
 }
 
+/// With another command in the place of ours.
+#[test]
+fn many_at_once_end_with_1_where_one_fails() {
+    let ended = |instead: &str, args: &[&str]| {
+        let place = tempfile::tempdir().unwrap();
+        let ours = place.path().join("virt-sandbox-service");
+        std::os::unix::fs::symlink(instead, ours).unwrap();
+        let path = format!("{}:/usr/bin:/bin", place.path().display());
+        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../containers.sh"))
+            .args(args)
+            .env_clear()
+            .env("PATH", path)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let three = ["stop", "web", "3"];
+    assert_eq!(ended("/bin/true", &three).status.code(), Some(0));
+    assert_eq!(ended("/bin/false", &three).status.code(), Some(1));
+    let usage = ended("/bin/true", &["stop"]);
+    assert_eq!(usage.status.code(), Some(2));
+    assert!(stderr(&usage).contains("delete removes running ones too"));
+}
+
 /// As another user, from a place that such a user can read.
 #[test]
 fn only_root_gets_further_than_help() {
