@@ -280,11 +280,11 @@ impl Survey<'_> {
     }
 
     fn manifest(&mut self) {
-        use vss_config::Error::{NotOurs, Untrusted};
+        use vss_config::Error::{NotOurs, Untrusted, Version};
         let (host, name) = (self.host, &self.identity.name);
         let is_ours = match host.store().manifest_load(name) {
             Ok(Some(manifest)) => manifest.uuid == self.identity.uuid,
-            Err(NotOurs { .. } | Untrusted { .. }) => false,
+            Err(NotOurs { .. } | Untrusted { .. } | Version { .. }) => false,
             // one that doesn't read lies in a directory of this program's own
             Ok(None) | Err(_) => true,
         };

@@ -196,9 +196,9 @@ pub(crate) fn remove(host: &Host, identity: &Identity, part: Part) -> Result<()>
 
 /// What is of another sandbox stays where it is, and what can't be told to be of this one.
 fn ours(removed: vss_config::Result<bool>) -> Result<()> {
-    use vss_config::Error::{NotOurs, Untrusted};
+    use vss_config::Error::{NotOurs, Untrusted, Version};
     match removed {
-        Ok(_) | Err(NotOurs { .. } | Untrusted { .. }) => Ok(()),
+        Ok(_) | Err(NotOurs { .. } | Untrusted { .. } | Version { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -307,6 +307,28 @@ fn a_config_that_is_no_file_goes_alone_and_only_when_that_is_said() {
     assert!(link.is_dir() && pending().is_empty());
 }
 
+#[test]
+fn a_manifest_that_can_not_be_told_to_be_ours_stays() {
+    for lay in [
+        (|world| world.write(&format!("{MEMORY}/manifest"), "{\"version\":99}")) as fn(&World),
+        |world| {
+            let manifest = world.path(format!("{MEMORY}/manifest"));
+            fs::remove_file(&manifest).unwrap();
+            symlink("/etc/passwd", &manifest).unwrap();
+        },
+    ] {
+        let world = World::new();
+        world.create("web1").unwrap();
+        lay(&world);
+        let gone = run(&world, DeleteOptions::default()).unwrap();
+        let kept: Vec<Part> = gone.keeps.iter().map(|k| k.part).collect();
+        assert_eq!(kept, [Part::Manifest]);
+        assert!(gone.removes.iter().all(|r| r.part != Part::Manifest));
+        assert!(world.exists(&format!("{MEMORY}/manifest")) && !world.exists(CONFIG));
+        assert!(world.host().store().pending().unwrap().is_empty());
+    }
+}
+
 fn edit(world: &World, from: &str, to: &str) {
     let sound = world.read(CONFIG);
     assert!(sound.contains(from), "{sound}");
