@@ -3,13 +3,14 @@
 #
 # usage: containers.sh create PREFIX COUNT [-j N] [OPTION OF create]...
 #        containers.sh start|stop|delete PREFIX COUNT [-j N]
+#        delete removes running ones too, and asks nothing
 #
 # The containers are PREFIX1 to PREFIXCOUNT. What fails is named by the command; the others are
-# done all the same, and the exit status is not 0.
+# done all the same, and the exit status is 1.
 set -euo pipefail
 
 usage() {
-    sed -n 's/^# \{0,1\}//; 4,5p' "$0" >&2
+    sed -n 's/^# \{0,1\}//; 4,6p' "$0" >&2
     exit 2
 }
 
@@ -29,4 +30,4 @@ case $verb in
     *) usage ;;
 esac
 seq -f "$prefix%.0f" "$count" |
-    xargs -P "$jobs" -I '{}' virt-sandbox-service "$verb" "$@" '{}'
+    xargs -P "$jobs" -I '{}' virt-sandbox-service "$verb" "$@" '{}' || exit 1

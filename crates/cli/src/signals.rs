@@ -1,7 +1,7 @@
-//! SIGINT, SIGTERM and SIGHUP ask for a rollback; they do not kill.
+//! SIGINT, SIGTERM and SIGHUP ask a verb to stop; they do not kill.
 //!
-//! The first one sets a flag, which the manager polls between and within the steps of a change; it
-//! then undoes what it did. System calls are restarted (`SA_RESTART`), so that a rollback itself
+//! The first one sets a flag, which the manager polls between and within the steps of a change; a
+//! create then undoes what it did. System calls are restarted (`SA_RESTART`), so that a rollback itself
 //! is not cut short by an impatient second Ctrl-C.
 
 #![expect(unsafe_code, reason = "sigaction(2) has no safe wrapper")]
@@ -44,7 +44,7 @@ pub(crate) fn cancelled() -> &'static AtomicBool {
     &CANCELLED
 }
 
-/// The last signal that asked for a rollback.
+/// The last signal that asked to stop.
 pub(crate) fn caught() -> Option<i32> {
     Some(CAUGHT.load(Ordering::Relaxed)).filter(|&s| s != 0)
 }

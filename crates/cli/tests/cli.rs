@@ -152,6 +152,8 @@ fn usage_errors_name_the_problem() {
         (&["start"], "<NAME>"),
         (&["execute", "web1"], "<COMMAND>"),
         (&["execute", "--env", "X", "web1", "true"], "NAME=VALUE"),
+        (&["execute", "-w", "tmp", "web1", "true"], "absolute path"),
+        (&["inspect", "--format", "table", "web1"], "json"),
         (&["explain", "web1"], "PATH"),
         (&["explain", "web1", "etc"], "not absolute"),
         (&["-c", "qemu:///system", "list"], "only lxc"),
@@ -192,6 +194,30 @@ fn a_unit_error_hints_at_the_verbs_help() {
         "virt-sandbox-service: unexpected argument '--nonsense' found\n\
          hint: virt-sandbox-service list --help\n"
     );
+}
+
+/// With another command in the place of ours.
+#[test]
+fn many_at_once_end_with_1_where_one_fails() {
+    let ended = |instead: &str, args: &[&str]| {
+        let place = tempfile::tempdir().unwrap();
+        let ours = place.path().join("virt-sandbox-service");
+        std::os::unix::fs::symlink(instead, ours).unwrap();
+        let path = format!("{}:/usr/bin:/bin", place.path().display());
+        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../containers.sh"))
+            .args(args)
+            .env_clear()
+            .env("PATH", path)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let three = ["stop", "web", "3"];
+    assert_eq!(ended("/bin/true", &three).status.code(), Some(0));
+    assert_eq!(ended("/bin/false", &three).status.code(), Some(1));
+    let usage = ended("/bin/true", &["stop"]);
+    assert_eq!(usage.status.code(), Some(2));
+    assert!(stderr(&usage).contains("delete removes running ones too"));
 }
 
 /// As another user, from a place that such a user can read.
@@ -289,6 +315,7 @@ fn what_does_not_exist_is_named_with_what_to_run_next() {
     for args in [
         &["status", "no-such-1"][..],
         &["inspect", "no-such-1"],
+        &["inspect", "--format", "json", "no-such-1"],
         &["stop", "--dry-run", "no-such-1"],
         &["delete", "--dry-run", "no-such-1"],
         &["explain", "no-such-1", "/etc"],

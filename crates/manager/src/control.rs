@@ -10,8 +10,8 @@ use crate::outcome::Part;
 /// Who watches a verb, and how it is told to stop.
 #[derive(Debug, Clone, Copy)]
 pub struct Control<'a> {
-    /// Set by the command's signal handler: the verb then undoes what it did and returns
-    /// [`Error::Cancelled`].
+    /// Set by the command's signal handler: a create then undoes what it did and returns
+    /// [`Error::Undone`], others stop where they can and return [`Error::Interrupted`].
     pub cancelled: &'a AtomicBool,
     /// Who wants to hear how far it is.
     pub observer: &'a dyn Observer,

@@ -71,6 +71,18 @@ pub fn create(
 ) -> Result<CreateOutcome> {
     refuse_few_files(rustix::process::getrlimit(Resource::Nofile).current)?;
     recover::recover(host, control)?;
+    locked(host, request, options, control).map_err(|error| match error {
+        Error::Cancelled => Error::Undone,
+        other => other,
+    })
+}
+
+fn locked(
+    host: &Host,
+    request: &CreateRequest,
+    options: &CreateOptions,
+    control: &Control<'_>,
+) -> Result<CreateOutcome> {
     let lock = recover::lock(host, &request.name, control)?;
     let made = recover::recover_locked(host, &request.name, control)
         .and_then(|_| traces::refuse_taken(host, &request.name))

@@ -4,7 +4,6 @@ use vss_model::{NetworkChoice, SandboxConfig, SandboxName, Sanitized};
 
 use crate::content::Ownership;
 use crate::control::Control;
-use crate::enablement;
 use crate::error::{Error, IoContext, Result};
 use crate::host::Host;
 use crate::journal::{self, Step, Verb};
@@ -13,6 +12,9 @@ use crate::outcome::{DeleteOutcome, Kept, Part, Removal};
 use crate::recover;
 use crate::removal::{self, Identity};
 use crate::traces::{self, Found};
+
+/// Why what is at one of the sandbox's places stays there.
+const UNMARKED: &str = "it does not carry the sandbox's UUID";
 
 /// What `delete` is allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +40,17 @@ pub fn plan(host: &Host, name: &SandboxName, options: &DeleteOptions) -> Result<
 /// # Errors
 /// As [`plan`], and where a part can't be removed; the next command goes on then.
 pub fn delete(
+    host: &Host,
+    name: &SandboxName,
+    options: &DeleteOptions,
+    control: &Control<'_>,
+) -> Result<DeleteOutcome> {
+    let what = || format!("anything of {name} was removed; it may be stopped, now or soon");
+    // once it removes, it goes on to the end
+    stop_and_remove(host, name, options, control).map_err(|error| error.interrupted(name, what))
+}
+
+fn stop_and_remove(
     host: &Host,
     name: &SandboxName,
     options: &DeleteOptions,
@@ -129,7 +142,7 @@ fn remove(host: &Host, found: &Found, options: &DeleteOptions) -> Result<()> {
         journal.record(&Step::Begin { part })?;
         removal::remove(host, identity, part)?;
     }
-    if options.force && is_unmarked(host, identity) {
+    if options.force && is_unmarked_file(host, identity) {
         let path = host.places().config(&identity.name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -151,7 +164,13 @@ fn parts(options: &DeleteOptions) -> impl Iterator<Item = Part> {
         .filter(move |part| !(keep_content && *part == Part::Content))
 }
 
-/// Whether a file stands at the config's place that doesn't carry the sandbox's UUID.
+/// Whether what [`is_unmarked`] is a file or a link, which goes where that is asked for.
+fn is_unmarked_file(host: &Host, identity: &Identity) -> bool {
+    let config = host.places().config(&identity.name);
+    is_unmarked(host, identity) && config.symlink_metadata().is_ok_and(|found| !found.is_dir())
+}
+
+/// Whether something stands at the config's place that doesn't carry the sandbox's UUID.
 fn is_unmarked(host: &Host, identity: &Identity) -> bool {
     let store = host.store();
     // one that can't be read for whatever reason tells no UUID either
@@ -182,8 +201,9 @@ fn survey(host: &Host, found: &Found, options: &DeleteOptions) -> Result<DeleteO
     if running {
         survey.goes(Part::Domain, identity.name.as_str());
     }
-    survey.unit()?;
+    survey.units()?;
     survey.content(options)?;
+    survey.manifest();
     survey.stored(options)?;
     Ok(DeleteOutcome {
         name: identity.name.clone(),
@@ -209,8 +229,9 @@ impl Survey<'_> {
         });
     }
 
-    fn stays(&mut self, path: &std::path::Path, why: &str) {
+    fn stays(&mut self, part: Part, path: &std::path::Path, why: &str) {
         self.keeps.push(Kept {
+            part,
             path: self.host.shown(path),
             why: why.to_owned(),
         });
@@ -223,46 +244,60 @@ impl Survey<'_> {
         }
     }
 
-    fn unit(&mut self) -> Result<()> {
-        let Some(unit) = &self.identity.host_unit else {
-            return Ok(());
-        };
-        let file = self.host.unit_file(unit);
-        let ownership = self.identity.unit_ownership(self.host)?;
-        if ownership == Ownership::Foreign {
-            self.stays(&file, "it does not carry the sandbox's UUID");
-            return Ok(());
+    fn units(&mut self) -> Result<()> {
+        for unit in self.identity.units() {
+            let file = self.host.unit_file(unit);
+            if self.identity.ownership_of(self.host, unit)? == Ownership::Foreign {
+                self.stays(Part::Unit, &file, UNMARKED);
+                continue;
+            }
+            for link in self.identity.links(self.host, unit)? {
+                let shown = self.host.shown(&link).to_string();
+                self.goes(Part::Enablement, &shown);
+            }
+            self.goes_if_there(Part::Unit, &file);
         }
-        let dir = self.host.unit_dir();
-        for link in enablement::links(&dir, unit).at("list", &dir)? {
-            let shown = self.host.shown(&link).to_string();
-            self.goes(Part::Enablement, &shown);
-        }
-        self.goes_if_there(Part::Unit, &file);
         Ok(())
     }
 
     fn content(&mut self, options: &DeleteOptions) -> Result<()> {
-        let content = self.identity.content_on(self.host)?;
-        for path in content.present()? {
-            if options.keep_content {
-                let path = self.host.path(&path);
-                self.stays(&path, "--keep-content");
-            } else {
-                self.goes(Part::Content, &path.to_string());
+        for content in self.identity.contents(self.host)? {
+            for path in content.present()? {
+                if options.keep_content {
+                    let path = self.host.path(&path);
+                    self.stays(Part::Content, &path, "--keep-content");
+                } else {
+                    self.goes(Part::Content, &path.to_string());
+                }
             }
         }
+        let content = self.identity.content_on(self.host)?;
         if content.ownership()? == Ownership::Foreign {
             let path = self.host.path(&self.identity.content);
-            self.stays(&path, "it does not carry the sandbox's UUID");
+            self.stays(Part::Content, &path, UNMARKED);
         }
         Ok(())
     }
 
+    fn manifest(&mut self) {
+        use vss_config::Error::{NotOurs, Untrusted, Version};
+        let (host, name) = (self.host, &self.identity.name);
+        let is_ours = match host.store().manifest_load(name) {
+            Ok(Some(manifest)) => manifest.uuid == self.identity.uuid,
+            Err(NotOurs { .. } | Untrusted { .. } | Version { .. }) => false,
+            // one that doesn't read lies in a directory of this program's own
+            Ok(None) | Err(_) => true,
+        };
+        if is_ours {
+            self.goes_if_there(Part::Manifest, &host.places().memory(name));
+        } else {
+            self.stays(Part::Manifest, &host.places().manifest(name), UNMARKED);
+        }
+    }
+
     fn stored(&mut self, options: &DeleteOptions) -> Result<()> {
         let (host, name) = (self.host, &self.identity.name);
-        self.goes_if_there(Part::Manifest, &host.places().memory(name));
-        for users in self.identity.admitted(host)? {
+        for (_, users) in self.identity.admitted(host)? {
             self.goes(Part::Access, &format!("user {}", users.base()));
         }
         let in_use = host.store().in_use()?;
@@ -291,11 +326,16 @@ impl Survey<'_> {
         }
         self.goes_if_there(Part::Runtime, &host.places().runtime(name));
         let config = host.places().config(name);
-        if is_unmarked(host, self.identity) && !options.force {
-            self.stays(
-                &config,
-                "it does not carry the sandbox's UUID; --force removes it",
-            );
+        if is_unmarked(host, self.identity) {
+            match is_unmarked_file(host, self.identity) {
+                true if options.force => self.goes_if_there(Part::Config, &config),
+                true => self.stays(
+                    Part::Config,
+                    &config,
+                    &format!("{UNMARKED}; --force removes it"),
+                ),
+                false => self.stays(Part::Config, &config, "it is a directory; move it away"),
+            }
         } else {
             self.goes_if_there(Part::Config, &config);
         }

@@ -22,7 +22,7 @@ pub enum Kind {
     Service,
     /// The host could not do it: exit status 1.
     System,
-    /// A signal ended it, all is undone: exit status 130.
+    /// A signal ended it: exit status 128 and its number.
     Cancelled,
 }
 
@@ -30,9 +30,20 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A signal asked the verb to stop; what it had done is undone.
-    #[error("interrupted, nothing is left behind")]
+    /// A signal asked a step to stop.
+    #[error("interrupted")]
     Cancelled,
+    /// A signal asked a create to stop; what it had done is undone.
+    #[error("interrupted, nothing is left behind")]
+    Undone,
+    /// A signal asked a verb to stop that undoes nothing.
+    #[error("interrupted before {what}")]
+    Interrupted {
+        /// The sandbox.
+        name: SandboxName,
+        /// What had not come about, and what may have.
+        what: String,
+    },
     /// No trace of the sandbox exists.
     #[error("there is no sandbox {name}")]
     NoSandbox {
@@ -136,6 +147,14 @@ pub enum Error {
         #[source]
         source: HostKeyError,
     },
+    /// The content is moved away, or removed.
+    #[error("the content {path} of sandbox {name} is not there")]
+    NoContent {
+        /// The sandbox.
+        name: SandboxName,
+        /// Where its config says that it is.
+        path: AbsPath,
+    },
     /// The manifest is lost.
     #[error("the manifest of sandbox {0} is lost, so what was decided on its paths is not known")]
     NoManifest(SandboxName),
@@ -230,14 +249,25 @@ impl From<vss_tree::Error> for Error {
 }
 
 impl Error {
+    /// What a verb that undoes nothing makes of a step that was told to stop.
+    pub(crate) fn interrupted(self, name: &SandboxName, what: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Cancelled => Self::Interrupted {
+                name: name.clone(),
+                what: what(),
+            },
+            other => other,
+        }
+    }
+
     /// Of which kind it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Cancelled => Kind::Cancelled,
-            Self::NoSandbox { .. } | Self::Store(vss_config::Error::NoSandbox { .. }) => {
-                Kind::NotFound
-            }
+            Self::Cancelled | Self::Undone | Self::Interrupted { .. } => Kind::Cancelled,
+            Self::NoSandbox { .. }
+            | Self::NoContent { .. }
+            | Self::Store(vss_config::Error::NoSandbox { .. }) => Kind::NotFound,
             Self::NameTaken { .. }
             | Self::PathTaken { .. }
             | Self::DomainTaken { .. }
@@ -295,6 +325,9 @@ impl Error {
                 "`virt-sandbox-service status {name}` tells where its files are, configuration and \
                  logs among them"
             ),
+            Self::Interrupted { name, .. } => {
+                format!("`virt-sandbox-service status {name}` shows how it is now")
+            }
             Self::StopFailed { name, .. } => {
                 format!("`virt-sandbox-service status {name}` shows what is left of it")
             }
@@ -311,6 +344,9 @@ impl Error {
             }
             Self::NoSystemd { .. } => "leave --enable away".to_owned(),
             Self::Contended(_) => "run the same command again".to_owned(),
+            Self::NoContent { name, .. } => {
+                format!("put it back, or `virt-sandbox-service delete {name}`")
+            }
             Self::NoManifest(name) => {
                 format!("`virt-sandbox-service inspect {name}` shows what is stored")
             }
@@ -344,7 +380,8 @@ impl Error {
 fn correct(config: &std::path::Path) -> Option<String> {
     let name: SandboxName = config.file_stem()?.to_str()?.parse().ok()?;
     Some(format!(
-        "`virt-sandbox-service delete --force {name}` removes the sandbox"
+        "mend the file, or, to lose the sandbox with its data, \
+         `virt-sandbox-service delete --force {name}`"
     ))
 }
 

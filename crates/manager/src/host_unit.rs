@@ -118,24 +118,26 @@ fn unlink(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Host units of a sandbox whose config is lost: files of the names that one could have, which
-/// carry the UUID.
+/// Whether a unit has a name that the host unit of a sandbox could have.
+pub(crate) fn is_named_for(unit: &UnitName, name: &SandboxName) -> bool {
+    unit.as_str().ends_with(&format!("@{name}.service"))
+        || unit.as_str() == format!("{name}_sandbox.service")
+}
+
+/// The host unit of a sandbox, whatever its config says: a file of one of the names that it could
+/// have, which carries the UUID.
 pub(crate) fn find(unit_dir: &Path, name: &SandboxName, uuid: Uuid) -> Result<Option<UnitName>> {
     let entries = match fs::read_dir(unit_dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).at("list", unit_dir),
     };
-    let (instance, several) = (
-        format!("@{name}.service"),
-        format!("{name}_sandbox.service"),
-    );
     for entry in entries {
         let file = entry.at("list", unit_dir)?.file_name();
         let Some(unit) = file
             .to_str()
-            .filter(|file| file.ends_with(&instance) || *file == several)
             .and_then(|file| file.parse::<UnitName>().ok())
+            .filter(|unit| is_named_for(unit, name))
         else {
             continue;
         };

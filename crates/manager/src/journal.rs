@@ -33,7 +33,7 @@ impl Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub(crate) enum Step {
-    /// The host unit that belongs to the sandbox.
+    /// A host unit that belongs to the sandbox: that of its config first.
     HostUnit {
         /// Its name.
         unit: UnitName,
@@ -79,10 +79,9 @@ pub(crate) fn begin(
         content: identity.content.clone(),
         began,
     };
-    let unit = identity.host_unit.clone();
-    let steps: Vec<Step> = unit
+    let units = identity.units().cloned();
+    let steps: Vec<Step> = units
         .map(|unit| Step::HostUnit { unit })
-        .into_iter()
         .chain(parts.iter().map(|&part| Step::Begin { part }))
         .collect();
     Ok(host.store().begin(beginning, &steps)?)
@@ -98,21 +97,23 @@ pub(crate) fn read(journal: Journal) -> Result<Unfinished> {
             name: beginning.name.clone(),
             verb: beginning.verb.clone(),
         })?;
-    let (mut begun, mut keep_content, mut host_unit) = (Vec::new(), false, None);
+    let (mut begun, mut keep_content, mut units) = (Vec::new(), false, Vec::new());
     for step in journal.steps::<Step>()? {
         match step {
-            Step::HostUnit { unit } => host_unit = Some(unit),
+            Step::HostUnit { unit } => units.push(unit),
             Step::KeepContent => keep_content = true,
             Step::Begin { part } => begun.push(part),
         }
     }
+    let mut units = units.into_iter();
     Ok(Unfinished {
         verb,
         identity: Identity {
             name: beginning.name,
             uuid: beginning.uuid,
             content: beginning.content,
-            host_unit,
+            host_unit: units.next(),
+            stray_unit: units.next(),
             users: None,
         },
         begun,

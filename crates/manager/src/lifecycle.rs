@@ -75,21 +75,47 @@ pub(crate) fn is_running(host: &Host, identity: &Identity) -> Result<bool> {
 /// [`Error::StartFailed`] with the inner result and the last lines of the log where the service
 /// does not come up.
 pub fn start(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
+    bring_up(host, name, control)
+        .map_err(|error| error.interrupted(name, || format!("{name} was up")))
+}
+
+fn bring_up(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
     recover::recover(host, control)?;
     let config = traces::load(host, name)?;
     let already = is_attended_and_up(host, &config)?;
     if !already {
         control.check()?;
-        match host.services()? {
-            Some(services) => start_unit(host, services, &config)?,
-            None => start_detached(host, &config, control)?,
-        }
+        refuse_without_content(host, &config)?;
+        let started = match host.services()? {
+            Some(services) => start_unit(host, services, &config),
+            None => start_detached(host, &config, control),
+        };
+        started.map_err(|error| match error {
+            Error::Cancelled => Error::Cancelled,
+            // deleted meanwhile: the name was right, so none that is near is meant
+            _ if !host.store().exists(name) => Error::NoSandbox {
+                name: name.clone(),
+                near: Vec::new(),
+            },
+            other => other,
+        })?;
     }
     Ok(StartOutcome {
         name: name.clone(),
         already,
         address: config.network.map(|network| network.address),
     })
+}
+
+/// What the runner would say of it is about an attribute that it can't read.
+fn refuse_without_content(host: &Host, config: &SandboxConfig) -> Result<()> {
+    match host.path(&config.content).symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NoContent {
+            name: config.name.clone(),
+            path: config.content.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn is_attended_and_up(host: &Host, config: &SandboxConfig) -> Result<bool> {
@@ -211,6 +237,11 @@ fn start_failed(
 /// # Errors
 /// Where it can't be stopped.
 pub fn stop(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StopOutcome> {
+    let what = || format!("{name} was down; it may stop all the same");
+    bring_down(host, name, control).map_err(|error| error.interrupted(name, what))
+}
+
+fn bring_down(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StopOutcome> {
     recover::recover(host, control)?;
     let (identity, config) = match traces::load(host, name) {
         Ok(config) => (Identity::of(&config), Some(config)),
@@ -255,6 +286,8 @@ fn reset_failed(host: &Host, config: &SandboxConfig) -> Result<()> {
 /// # Errors
 /// As [`stop`] and [`start`].
 pub fn restart(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
-    stop(host, name, control)?;
-    start(host, name, control)
+    let what = || format!("{name} was up again; it may be stopped, now or soon");
+    bring_down(host, name, control)
+        .and_then(|_| bring_up(host, name, control))
+        .map_err(|error| error.interrupted(name, what))
 }

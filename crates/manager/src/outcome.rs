@@ -88,6 +88,8 @@ pub struct Removal {
 /// A thing that `delete` leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kept {
+    /// Which part of a sandbox is, or would be, there.
+    pub part: Part,
     /// Where it is.
     pub path: AbsPath,
     /// Why it stays.

@@ -62,8 +62,12 @@ pub(crate) struct Found {
 pub(crate) fn find(host: &Host, name: &SandboxName) -> Result<Option<Found>> {
     let is_broken = match host.store().load(name) {
         Ok(config) => {
+            let named = host_unit::find(&host.unit_dir(), name, config.uuid)?;
             return Ok(Some(Found {
-                identity: Identity::of(&config),
+                identity: Identity {
+                    stray_unit: named.filter(|unit| *unit != config.host_unit),
+                    ..Identity::of(&config)
+                },
                 config: Some(config),
                 only_content: false,
             }));
@@ -89,6 +93,7 @@ pub(crate) fn find(host: &Host, name: &SandboxName) -> Result<Option<Found>> {
             uuid,
             content,
             host_unit,
+            stray_unit: None,
             users: None,
         },
         config: None,

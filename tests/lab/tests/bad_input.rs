@@ -439,3 +439,39 @@ fn a56_an_interrupted_create_leaves_nothing() {
         before.assert_same(&Snapshot::settled(&lab), &format!("at {call} {number}"));
     }
 }
+
+#[test]
+fn a56_what_undoes_nothing_says_what_may_be_so() {
+    let lab = Lab::enter();
+    let sandbox = lab.expect("sig2");
+    let interrupted = |call: &str, signal: &str, status: i32, line: &str| {
+        let (trace, inject) = (
+            format!("trace={call}"),
+            format!("inject={call}:signal={signal}:when=1"),
+        );
+        let default = format!("--default-signal={signal}");
+        let strace = [
+            "strace",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &trace,
+            "-e",
+            &inject,
+        ];
+        let words: Vec<_> = line.split(' ').collect();
+        let args = [&[default.as_str()][..], &strace, &[PROGRAM], &words].concat();
+        lab.run("env", &args).failed(status)
+    };
+    let state = || lab.vss(&["list", "--format", "json"]).json()[0]["state"].clone();
+    let create = "create -u apache2.service --confinement reduced --now sig2";
+    let text = interrupted("pidfd_open", "INT", 130, create);
+    assert!(text.contains("is created, and not started"), "{text}");
+    assert_eq!(state(), "stopped");
+    sandbox.start();
+    let text = interrupted("pidfd_send_signal", "TERM", 143, "stop sig2");
+    assert!(text.contains("before sig2 was down; it may stop"), "{text}");
+    assert!(text.contains("status sig2"), "{text}");
+    lab.vss(&["stop", "sig2"]).ok();
+}

@@ -5,14 +5,23 @@ use std::io::{self, Write};
 use vss_manager::outcome::{DeleteOutcome, Part};
 use vss_model::Sanitized;
 
-/// Writes what goes and what stays; `verb` is `Removed`, or `Would remove` in a dry run.
-pub(crate) fn text(out: &mut impl Write, verb: &str, deleted: &DeleteOutcome) -> io::Result<()> {
+/// Writes what goes and what stays, or what would.
+pub(crate) fn text(out: &mut impl Write, done: bool, deleted: &DeleteOutcome) -> io::Result<()> {
+    let (verb, kept_verb) = match done {
+        true => ("Removed", "Kept"),
+        false => ("Would remove", "Would keep"),
+    };
     for removal in &deleted.removes {
         let what = Sanitized::text(&removal.what);
         writeln!(out, "{verb} {} {what}", part(removal.part))?;
     }
     for kept in &deleted.keeps {
-        writeln!(out, "Kept {}: {}", kept.path, Sanitized::text(&kept.why))?;
+        writeln!(
+            out,
+            "{kept_verb} {}: {}",
+            kept.path,
+            Sanitized::text(&kept.why)
+        )?;
     }
     Ok(())
 }
@@ -49,16 +58,25 @@ mod tests {
                 what: "/etc/libvirt-sandbox/services/web1.sandbox".into(),
             }],
             keeps: vec![Kept {
+                part: Part::Content,
                 path: "/srv/web1".parse().unwrap(),
                 why: "--keep-content".into(),
             }],
         };
-        let mut out = Vec::new();
-        text(&mut out, "Removed", &deleted).unwrap();
+        let shown = |done| {
+            let mut out = Vec::new();
+            text(&mut out, done, &deleted).unwrap();
+            String::from_utf8(out).unwrap()
+        };
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            shown(true),
             "Removed sandbox config /etc/libvirt-sandbox/services/web1.sandbox\n\
              Kept /srv/web1: --keep-content\n"
+        );
+        assert_eq!(
+            shown(false),
+            "Would remove sandbox config /etc/libvirt-sandbox/services/web1.sandbox\n\
+             Would keep /srv/web1: --keep-content\n"
         );
     }
 }

@@ -28,6 +28,18 @@ pub(super) fn run<T: Serialize>(
     names: &[SandboxName],
     output: FormatOptions,
     ui: &mut Ui,
+    act: impl FnMut(&SandboxName) -> Result<T, Failure>,
+    say: impl Fn(&T) -> String,
+) -> Result<Status, Failure> {
+    run_until(signals::caught, names, output, ui, act, say)
+}
+
+/// As [`run`]; no more of them are tried once `caught` has a signal.
+fn run_until<T: Serialize>(
+    caught: impl Fn() -> Option<i32>,
+    names: &[SandboxName],
+    output: FormatOptions,
+    ui: &mut Ui,
     mut act: impl FnMut(&SandboxName) -> Result<T, Failure>,
     say: impl Fn(&T) -> String,
 ) -> Result<Status, Failure> {
@@ -48,6 +60,7 @@ pub(super) fn run<T: Serialize>(
             }
             Err(failure) if failure.status == Status::PIPE => return Err(failure),
             Err(failure) => {
+                let failure = failure.or_interrupted(caught());
                 ui.failure(&failure);
                 failed.push(name.as_str());
                 last = failure.status;
@@ -58,7 +71,7 @@ pub(super) fn run<T: Serialize>(
                 });
             }
         }
-        if signals::caught().is_some() {
+        if caught().is_some() {
             break;
         }
     }
@@ -99,6 +112,26 @@ fn sum_up(failed: &[&str], asked: usize, tried: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a56_each_signal_has_its_own_status_with_one_name_too() {
+        let output = FormatOptions {
+            format: Format::Table,
+            quiet: true,
+        };
+        let names = ["web1".parse().unwrap()];
+        for (signal, status) in [(1, 129), (2, 130), (15, 143)] {
+            let ended = run_until(
+                || Some(signal),
+                &names,
+                output,
+                &mut Ui::new(),
+                |_| Err::<(), _>(Failure::new("interrupted").status(Status::of_signal(2))),
+                |()| String::new(),
+            );
+            assert_eq!(ended.unwrap().code(), status);
+        }
+    }
 
     #[test]
     fn what_failed_is_named() {

@@ -3,6 +3,7 @@
 use clap::Args as ClapArgs;
 use vss_manager::create::CreateOptions;
 use vss_manager::outcome::CreateOutcome;
+use vss_manager::{Error, Kind};
 use vss_model::SandboxName;
 
 use super::{Machine, control};
@@ -92,12 +93,21 @@ pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, 
         _ => Ok(()),
     });
     match started {
+        Some(Err(error)) if error.kind() == Kind::Cancelled => Err(not_started(error, &created)),
         Some(Err(error)) => Err(error.into()),
         _ => {
             shown.map_err(|failure| unheard(failure, &created, false))?;
             Ok(Status::OK)
         }
     }
+}
+
+/// A signal during the start: unlike one before it, this leaves what was made.
+fn not_started(error: Error, created: &CreateOutcome) -> Failure {
+    let name = &created.name;
+    let mut failure = Failure::from(error);
+    failure.message = format!("interrupted; sandbox {name} is created, and not started");
+    failure
 }
 
 /// Writes to stdout, all of it by the time this returns.
@@ -128,6 +138,21 @@ mod tests {
 
     use super::*;
     use crate::render::created::sample;
+
+    #[test]
+    fn a56_an_interrupted_start_says_what_is_there() {
+        let interrupted = Error::Interrupted {
+            name: "web1".parse().unwrap(),
+            what: "web1 was up".to_owned(),
+        };
+        let failure = not_started(interrupted, &sample());
+        assert_eq!(failure.status, Status::of_signal(2));
+        assert_eq!(
+            failure.message,
+            "interrupted; sandbox web1 is created, and not started"
+        );
+        assert!(failure.hints[0].contains("status web1"));
+    }
 
     #[test]
     fn a_failure_to_tell_says_what_is_there_all_the_same() {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args as ClapArgs;
 use vss_manager::delete::DeleteOptions;
-use vss_manager::outcome::DeleteOutcome;
+use vss_manager::outcome::{DeleteOutcome, Part};
 use vss_manager::{Host, Kind};
 use vss_model::SandboxName;
 
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status,
         keep_content: args.keep_content,
     };
     let look = |name: &_| Ok(vss_manager::delete::plan(&host, name, &options)?);
-    let would = |outcome: &_| said("Would remove", outcome);
+    let would = |outcome: &_| said(false, outcome);
     if args.dry_run {
         return bulk::run(names, args.output, ui, look, would);
     }
@@ -73,15 +73,34 @@ pub(super) fn run(args: &Args, machine: &Machine, ui: &mut Ui) -> Result<Status,
         }
     }
     let watch = Watch::new(args.output.quiet);
-    let act = |name: &_| {
-        Ok(vss_manager::delete::delete(
-            &host,
-            name,
-            &options,
-            &control(&watch),
-        )?)
+    let mut config_kept = Vec::new();
+    let act = |name: &SandboxName| {
+        let deleted = vss_manager::delete::delete(&host, name, &options, &control(&watch))?;
+        if keeps_config(&deleted) {
+            config_kept.push(name.clone());
+        }
+        Ok(deleted)
     };
-    bulk::run(names, args.output, ui, act, |d| said("Removed", d))
+    let status = bulk::run(names, args.output, ui, act, |d| said(true, d))?;
+    match config_kept.first() {
+        Some(name) => Err(half_deleted(name, args.force)),
+        None => Ok(status),
+    }
+}
+
+fn keeps_config(deleted: &DeleteOutcome) -> bool {
+    deleted.keeps.iter().any(|kept| kept.part == Part::Config)
+}
+
+/// With its config left, a container is still listed and its name is taken.
+fn half_deleted(name: &SandboxName, force: bool) -> Failure {
+    let failure = Failure::new(format!("the config of {name} is kept"));
+    if force {
+        return failure;
+    }
+    failure.hint(format!(
+        "`virt-sandbox-service delete --force {name}` removes it too"
+    ))
 }
 
 enum Answer {
@@ -105,7 +124,7 @@ fn confirm(
     for name in names {
         match vss_manager::delete::plan(host, name, options) {
             Ok(deleted) => {
-                ui.show(&said("Would remove", &deleted))?;
+                ui.show(&said(false, &deleted))?;
                 shown = true;
             }
             // told by the delete itself, which also finishes one that was cut short
@@ -120,9 +139,40 @@ fn confirm(
     })
 }
 
-fn said(verb: &str, deleted: &DeleteOutcome) -> String {
+fn said(done: bool, deleted: &DeleteOutcome) -> String {
     let mut text = Vec::new();
     // Writing to memory does not fail.
-    let _ = render::deleted::text(&mut text, verb, deleted);
+    let _ = render::deleted::text(&mut text, done, deleted);
     String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use vss_manager::outcome::Kept;
+
+    use super::*;
+
+    #[test]
+    fn a_delete_that_keeps_the_config_has_failed() {
+        let name: SandboxName = "web1".parse().unwrap();
+        let kept = |part| DeleteOutcome {
+            name: name.clone(),
+            uuid: None,
+            running: false,
+            removes: Vec::new(),
+            keeps: vec![Kept {
+                part,
+                path: "/etc/libvirt-sandbox/services/web1.sandbox"
+                    .parse()
+                    .unwrap(),
+                why: String::new(),
+            }],
+        };
+        assert!(keeps_config(&kept(Part::Config)));
+        assert!(!keeps_config(&kept(Part::Content)));
+        let failure = half_deleted(&name, false);
+        assert_eq!(failure.status, Status::FAILURE);
+        assert!(failure.hints[0].contains("delete --force web1"));
+        assert!(half_deleted(&name, true).hints.is_empty());
+    }
 }

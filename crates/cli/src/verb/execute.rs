@@ -27,11 +27,13 @@ Examples:
   virt-sandbox-service execute -it web1 bash")]
 pub(crate) struct Args {
     /// Run it as this user of the container, by name or number [default: root]
-    #[arg(short, long, value_name = "USER")]
+    ///
+    /// With the group after a colon, and with no other group then.
+    #[arg(short, long, value_name = "USER[:GROUP]")]
     pub(crate) user: Option<String>,
 
     /// Run it in this directory of the container
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_parser = directory)]
     pub(crate) workdir: Option<String>,
 
     /// Set a variable of its environment; may be repeated
@@ -59,6 +61,14 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("it has to be of the form NAME=VALUE".to_owned()),
+    }
+}
+
+/// What it is relative to would be anybody's guess.
+fn directory(text: &str) -> Result<String, String> {
+    match text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err("it has to be an absolute path".to_owned()),
     }
 }
 

@@ -46,7 +46,8 @@ pub(super) fn run(args: Args, machine: &Machine, ui: &mut Ui) -> Result<Status, 
     let host = machine.open()?;
     let explanation = match &wanted {
         Wanted::Made { name, path } => vss_manager::explain::stored(&host, name, path)?,
-        Wanted::Planned { request, path } => vss_manager::explain::requested(&host, request, path)?,
+        Wanted::Planned { request, path } => vss_manager::explain::requested(&host, request, path)
+            .map_err(super::plan::only_asked)?,
     };
     match args.output.format {
         Format::Json => render::json(ui.out(), &explanation)?,

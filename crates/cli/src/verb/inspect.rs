@@ -14,6 +14,10 @@ use crate::ui::Ui;
 #[command(after_help = "Examples:
   virt-sandbox-service inspect web1 | jq -r '.[0].config.label'")]
 pub(crate) struct Args {
+    /// Taken as of the other verbs; there is no other
+    #[arg(long, alias = "output", value_name = "FORMAT", value_parser = ["json"], hide = true)]
+    pub(crate) format: Option<String>,
+
     #[command(flatten)]
     pub(crate) names: Names,
 }

@@ -1,7 +1,7 @@
 //! `plan`: what `create` would make.
 
 use clap::Args as ClapArgs;
-use vss_manager::{CreateRequest, Host};
+use vss_manager::{CreateRequest, Error, Host};
 use vss_model::SandboxName;
 
 use super::Machine;
@@ -44,7 +44,7 @@ pub(super) fn show(
     output: FormatOptions,
     ui: &mut Ui,
 ) -> Result<Status, Failure> {
-    let plan = vss_manager::create::plan(host, request)?;
+    let plan = vss_manager::create::plan(host, request).map_err(only_asked)?;
     if enable {
         host.can_enable(&plan.config.host_unit)?;
     }
@@ -58,4 +58,44 @@ pub(super) fn show(
         }
     }
     Ok(Status::OK)
+}
+
+/// Who asks what a container would be is not told how to lose the one that has its name.
+pub(super) fn only_asked(error: Error) -> Failure {
+    let hint = match &error {
+        Error::NameTaken { name, .. } => format!(
+            "choose another name; `virt-sandbox-service explain {name} PATH` tells of the one there is"
+        ),
+        Error::OnlyContent { .. } => "choose another name".to_owned(),
+        _ => return error.into(),
+    };
+    let mut failure = Failure::from(error);
+    failure.hints = vec![hint];
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_not_answered_with_the_advice_to_delete() {
+        let name: SandboxName = "web1".parse().unwrap();
+        for error in [
+            Error::NameTaken {
+                name: name.clone(),
+                by: String::new(),
+            },
+            Error::OnlyContent {
+                name: name.clone(),
+                path: "/var/lib/libvirt/filesystems/web1".parse().unwrap(),
+            },
+        ] {
+            let failure = only_asked(error);
+            assert_eq!(failure.hints.len(), 1);
+            assert!(failure.hints[0].starts_with("choose another name"));
+            assert!(!failure.hints[0].contains("delete"));
+        }
+        assert!(only_asked(Error::Running(name)).hints[0].contains("delete"));
+    }
 }

@@ -12,9 +12,11 @@ use vss_enter::Container;
 use vss_model::sandbox::Timeouts;
 use vss_model::{InnerState, SandboxConfig};
 
+use crate::content::Ownership;
 use crate::control::{Control, Notice};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::host_unit;
 use crate::removal::Identity;
 
 /// What a waiter may need beyond the timeout of the service inside: to destroy the domain and to
@@ -69,15 +71,23 @@ fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
 }
 
 fn stop_unit(host: &Host, identity: &Identity) -> Result<()> {
-    let (Some(services), Some(unit)) = (host.services()?, &identity.host_unit) else {
+    let Some(services) = host.services()? else {
         return Ok(());
     };
-    let up = !matches!(
-        services.status(unit)?.active,
-        InnerState::Inactive | InnerState::Failed | InnerState::Unknown
-    );
-    if up {
-        services.stop(unit)?;
+    for unit in identity.units() {
+        // a config may have been edited to name a unit of the host's own
+        let is_own = host_unit::is_named_for(unit, &identity.name)
+            || identity.ownership_of(host, unit)? == Ownership::Ours;
+        let is_up = || {
+            let active = services.status(unit)?.active;
+            Ok::<_, Error>(!matches!(
+                active,
+                InnerState::Inactive | InnerState::Failed | InnerState::Unknown
+            ))
+        };
+        if is_own && is_up()? {
+            services.stop(unit)?;
+        }
     }
     Ok(())
 }

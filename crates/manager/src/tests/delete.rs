@@ -257,6 +257,7 @@ fn a_config_edited_into_nonsense_can_be_deleted() {
     world.write(CONFIG, "nonsense\n");
     let kept = run(&world, DeleteOptions::default()).unwrap();
     assert_eq!(kept.keeps.len(), 1);
+    assert_eq!(kept.keeps[0].part, Part::Config);
     assert!(world.exists(CONFIG) && !world.exists(CONTENT));
     run(&world, FORCE).unwrap();
     assert_eq!(world.snapshot(), before);
@@ -275,10 +276,130 @@ fn a_config_that_makes_no_sense_says_once_what_to_run_and_that_works() {
         let problem = listed[0].problem.clone().unwrap();
         let removes = problem.matches("delete --force web1").count();
         assert!(
-            removes == 1 && !problem.contains("correct the file"),
+            removes == 1 && problem.contains("mend the file"),
             "{problem}"
         );
         run(&world, FORCE).unwrap();
         assert_eq!(world.snapshot(), before, "{text:?}");
     }
+}
+
+/// What is no file of this program's is not read, and a delete does not stop half way for it.
+#[test]
+fn a_config_that_is_no_file_goes_alone_and_only_when_that_is_said() {
+    let world = World::new();
+    world.create("web2").unwrap();
+    let before = world.snapshot();
+    let link = world.path(CONFIG);
+    let pending = || world.host().store().pending().unwrap();
+    symlink("web2.sandbox", &link).unwrap();
+    let kept = run(&world, DeleteOptions::default()).unwrap();
+    assert_eq!(kept.keeps[0].part, Part::Config);
+    assert!(link.is_symlink() && pending().is_empty());
+    let gone = run(&world, FORCE).unwrap();
+    assert!(gone.keeps.is_empty(), "{:?}", gone.keeps);
+    assert!(pending().is_empty());
+    assert_eq!(world.snapshot(), before);
+    // a directory has more in it than a config
+    fs::create_dir(&link).unwrap();
+    let kept = run(&world, FORCE).unwrap();
+    assert!(kept.keeps[0].why.contains("directory"), "{:?}", kept.keeps);
+    assert!(link.is_dir() && pending().is_empty());
+}
+
+#[test]
+fn a_manifest_that_can_not_be_told_to_be_ours_stays() {
+    for lay in [
+        (|world| world.write(&format!("{MEMORY}/manifest"), "{\"version\":99}")) as fn(&World),
+        |world| {
+            let manifest = world.path(format!("{MEMORY}/manifest"));
+            fs::remove_file(&manifest).unwrap();
+            symlink("/etc/passwd", &manifest).unwrap();
+        },
+    ] {
+        let world = World::new();
+        world.create("web1").unwrap();
+        lay(&world);
+        let gone = run(&world, DeleteOptions::default()).unwrap();
+        let kept: Vec<Part> = gone.keeps.iter().map(|k| k.part).collect();
+        assert_eq!(kept, [Part::Manifest]);
+        assert!(gone.removes.iter().all(|r| r.part != Part::Manifest));
+        assert!(world.exists(&format!("{MEMORY}/manifest")) && !world.exists(CONFIG));
+        assert!(world.host().store().pending().unwrap().is_empty());
+    }
+}
+
+fn edit(world: &World, from: &str, to: &str) {
+    let sound = world.read(CONFIG);
+    assert!(sound.contains(from), "{sound}");
+    world.write(CONFIG, &sound.replace(from, to));
+}
+
+#[test]
+fn what_an_edit_of_the_config_hides_goes_too() {
+    for (from, to) in [
+        ("demo@web1.service", "other@web1.service"),
+        ("/var/lib/libvirt/filesystems/web1", "/srv/box/web1"),
+    ] {
+        let world = World::new();
+        let before = world.snapshot();
+        world.create("web1").unwrap();
+        enable(&world);
+        edit(&world, from, to);
+        let planned = plan(&world.host(), &name("web1"), &DeleteOptions::default()).unwrap();
+        let shown: Vec<_> = planned.removes.iter().map(|r| r.what.as_str()).collect();
+        for path in [CONTENT, UNIT, LINK] {
+            assert!(shown.contains(&format!("/{path}").as_str()), "{shown:?}");
+        }
+        run(&world, DeleteOptions::default()).unwrap();
+        assert_eq!(world.snapshot(), before, "{to}");
+    }
+}
+
+/// A config may have been edited to name a unit of a package, which is enabled by such links.
+#[test]
+fn a22_the_unit_of_a_package_is_neither_disabled_nor_stopped() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let theirs = "etc/systemd/system/multi-user.target.wants/demo.service";
+    fs::create_dir_all(world.path(theirs).parent().unwrap()).unwrap();
+    symlink("/lib/systemd/system/demo.service", world.path(theirs)).unwrap();
+    let services = world.services.as_ref().unwrap();
+    services.set(
+        &"demo.service".parse().unwrap(),
+        vss_unit::UnitStatus {
+            active: vss_model::InnerState::Active,
+            ..vss_unit::testing::inactive_unit()
+        },
+    );
+    edit(&world, "demo@web1.service", "demo.service");
+    let host = world.host();
+    let found = crate::traces::find(&host, &name("web1")).unwrap().unwrap();
+    let watch = Watch::default();
+    crate::lifecycle::halt(&host, &found.identity, None, &watch.control()).unwrap();
+    run(&world, DeleteOptions::default()).unwrap();
+    assert!(world.exists(theirs) && !world.exists(UNIT));
+    let calls = services.calls();
+    assert!(
+        !calls.iter().any(|c| c.ends_with(" demo.service")),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn nothing_is_said_to_go_that_stays() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let uuid = world.host().store().load(&name("web1")).unwrap().uuid;
+    let other = vss_model::Uuid::from_u128(99);
+    edit(&world, &uuid.to_string(), &other.to_string());
+    let gone = run(&world, DeleteOptions::default()).unwrap();
+    let parts: Vec<Part> = gone.removes.iter().map(|r| r.part).collect();
+    assert_eq!(parts, [Part::Config]);
+    let kept: Vec<Part> = gone.keeps.iter().map(|k| k.part).collect();
+    assert_eq!(kept, [Part::Unit, Part::Content, Part::Manifest]);
+    assert!(world.exists(MEMORY) && world.exists(CONTENT) && world.exists(UNIT));
+    // what is left tells its UUID to the next one
+    run(&world, DeleteOptions::default()).unwrap();
+    assert!(!world.exists(MEMORY) && !world.exists(CONTENT) && !world.exists(UNIT));
 }

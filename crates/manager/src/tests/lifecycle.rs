@@ -186,3 +186,70 @@ fn the_list_tells_what_can_not_be_read() {
     let why = crate::explain::stored(&world.host(), &name("web1"), &path).unwrap();
     assert_eq!(why.fate, vss_plan::Fate::Private);
 }
+
+#[test]
+fn a56_what_an_interrupted_verb_says_is_so() {
+    let mut world = World::new();
+    world.services = None;
+    let watch = Watch::default();
+    watch
+        .cancelled
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    world.create("web1").unwrap();
+    let (host, web1) = (world.host(), name("web1"));
+    crate::testing::script(&world.path("runner"), "exec sleep 60");
+    let run_lock = host.store().run_lock(&web1).unwrap();
+    let control = watch.control();
+    for (error, wanted) in [
+        (
+            lifecycle::start(&host, &web1, &control).unwrap_err(),
+            "interrupted before web1 was up",
+        ),
+        (
+            delete(&host, &web1, &DeleteOptions::default(), &control).unwrap_err(),
+            "interrupted before anything of web1 was removed; it may be stopped, now or soon",
+        ),
+    ] {
+        assert_eq!(error.to_string(), wanted);
+        assert_eq!(error.kind(), Kind::Cancelled);
+        assert!(error.hint().unwrap().contains("status web1"));
+    }
+    drop(run_lock);
+    let error = lifecycle::restart(&host, &web1, &control).unwrap_err();
+    assert!(error.to_string().contains("up again"), "{error}");
+    assert!(world.exists("etc/libvirt-sandbox/services/web1.sandbox"));
+}
+
+#[test]
+fn one_that_is_deleted_while_it_starts_is_not_there() {
+    let mut world = World::new();
+    world.services = None;
+    world.create("web1").unwrap();
+    world.create("web2").unwrap();
+    let config = world.path("etc/libvirt-sandbox/services/web1.sandbox");
+    let script = format!("rm {}; exit 1", config.display());
+    crate::testing::script(&world.path("runner"), &script);
+    let watch = Watch::default();
+    let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    assert_eq!(error.to_string(), "there is no sandbox web1");
+    assert!(!error.hint().unwrap().contains("did you mean"));
+}
+
+#[test]
+fn content_that_was_moved_away_is_named() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    world.remove("var/lib/libvirt/filesystems/web1");
+    let watch = Watch::default();
+    let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    let said = "the content /var/lib/libvirt/filesystems/web1 of sandbox web1 is not there";
+    assert_eq!(error.to_string(), said);
+    assert!(error.hint().unwrap().contains("delete web1"));
+    delete(
+        &world.host(),
+        &name("web1"),
+        &DeleteOptions::default(),
+        &watch.control(),
+    )
+    .unwrap();
+}
