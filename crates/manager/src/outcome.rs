@@ -132,10 +132,11 @@ pub struct ListEntry {
     pub state: SandboxState,
     /// What the config says holds root inside; `None` where it can't be read.
     pub confinement: Option<Confinement>,
-    /// What does, by what the host says now.
+    /// What does, by what it was started with and what the host says now; `None` where that is not
+    /// known.
     pub confined: Option<String>,
-    /// Whether that is what the config says.
-    pub as_planned: bool,
+    /// Whether that is what the config says; `None` where one of the two is not known.
+    pub as_planned: Option<bool>,
     /// The users of the host that are those inside; `None` where they are the host's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_users: Option<IdRange>,

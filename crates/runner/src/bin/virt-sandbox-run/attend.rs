@@ -231,6 +231,7 @@ fn save(sandbox: &Sandbox, domain: &RunningDomain, held: &Held, phase: Phase) ->
     let own = std::process::id();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let earlier = sandbox.store.state(sandbox.name())?;
+    let confined = sandbox.confined(earlier.as_ref());
     let started = earlier
         .filter(|state| (state.init_pid, state.init_start) == (domain.init_pid, held.start))
         .map_or_else(|| now.map_or(0, |now| now.as_secs()), |state| state.started);
@@ -244,6 +245,7 @@ fn save(sandbox: &Sandbox, domain: &RunningDomain, held: &Held, phase: Phase) ->
         waiter_start: start_time(own)?,
         started,
         phase,
+        confined,
     };
     Ok(sandbox.store.save_state(sandbox.name(), &state)?)
 }
