@@ -1,6 +1,7 @@
 //! `list`, `status` and `inspect`: what there is and how it fares, as values.
 
 pub(crate) mod confined;
+mod inner;
 mod status;
 
 use std::collections::BTreeSet;

@@ -161,9 +161,12 @@ pub struct Status {
     pub content: AbsPath,
     /// The host unit and what systemd says of it.
     pub host_unit: HostUnit,
-    /// The units inside and their states; empty where it doesn't run.
+    /// The units inside and their states, with those that they only stand for and others that
+    /// failed; empty where it doesn't run.
     pub inner: Vec<InnerUnit>,
-    /// Why the units inside could not be asked.
+    /// How many more units inside failed.
+    pub more_failed: usize,
+    /// Why not all units inside could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inner_problem: Option<String>,
     /// The context that the config gives its processes.

@@ -167,7 +167,7 @@ fn wait_for_units(
     loop {
         match sandbox.ask_units(&held.container) {
             Ok(units) => match outcome::start(&units) {
-                Start::Up => match sandbox.ask_wanted(&held.container, &units) {
+                Start::Up => match sandbox.ask_stood_for(&held.container) {
                     Ok(Some(trouble)) => return Ok(Waited::Failed(trouble)),
                     Ok(None) => return Ok(Waited::Up),
                     Err(error) => {
