@@ -1,5 +1,7 @@
 //! What `status` and `list` say of a container that runs is what runs.
 
+use std::time::Duration;
+
 use vss_lab::{Lab, fixture};
 
 #[test]
@@ -28,6 +30,20 @@ fn a_config_edited_while_it_runs_changes_no_claim_and_no_command() {
         assert_eq!(status["confined"], word, "{status}");
         assert_eq!(status["as_planned"], false, "{status}");
         assert_eq!(status["confined_by"][0]["holds"], word == "reduced");
+        assert_eq!(confines(), before);
+        // libvirt boots the same domain again
+        let first = sandbox.first_process();
+        let _ = sandbox.execute(&["systemctl", "reboot"]);
+        let is_back = |status: &serde_json::Value| {
+            status["state"] == "running" && status["init_pid"] != first
+        };
+        let back = (0..600).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            is_back(&sandbox.status())
+        });
+        assert!(back, "{}", sandbox.status());
+        let status = sandbox.status();
+        assert_eq!(status["confined"], word, "{status}");
         assert_eq!(confines(), before);
         sandbox.stop();
     }
