@@ -30,6 +30,9 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
     if entry.state == SandboxState::Running && inside.degraded {
         entry.state = SandboxState::Degraded;
     }
+    if live.is_none() && entry.state == SandboxState::Starting {
+        entry.problem = lost_sight(host, &config);
+    }
     let usage = live
         .as_ref()
         .and_then(|state| host.proc().usage_of_namespace(state.init_pid));
@@ -55,6 +58,25 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
         last_failure: failure.as_ref().map(|failure| shown(&failure.message)),
         last_log: failure.map_or_else(Vec::new, |failure| failure.log.iter().map(shown).collect()),
         entry,
+    })
+}
+
+/// What is wrong where a container runs and nothing of it is known: its runner makes the directory
+/// for that before it has libvirt start the domain, and removes it after the domain's end.
+fn lost_sight(host: &Host, config: &SandboxConfig) -> Option<String> {
+    let path = host.places().runtime(&config.name);
+    let is_gone = matches!(path.try_exists(), Ok(false));
+    let runs = || {
+        matches!(
+            host.hypervisor().map(|l| l.find(config.uuid)),
+            Ok(Ok(Some(_)))
+        )
+    };
+    (is_gone && runs()).then(|| {
+        format!(
+            "it runs, and {} is gone with what is known of it; stop it and start it again",
+            host.shown(&path)
+        )
     })
 }
 
