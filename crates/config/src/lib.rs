@@ -59,7 +59,7 @@ pub use journal::{Beginning, Journal};
 pub use lock::{Holder, Lock, RunLock};
 pub use places::Places;
 pub use reservation::{AddressReservation, InUse, LabelReservation, UsersReservation};
-pub use runtime::{Failure, Phase, RuntimeState};
+pub use runtime::{Confined, Failure, Phase, RuntimeState};
 pub use store::{Saved, Store};
 
 /// What the functions of this crate return.

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vss_model::SandboxName;
+use vss_model::{Confinement, IdRange, SandboxConfig, SandboxName, SecurityContext};
 
 use crate::durable::{self, Existing};
 use crate::error::{Context, Error};
@@ -44,6 +44,43 @@ pub struct RuntimeState {
     pub started: u64,
     /// How far the start is.
     pub phase: Phase,
+    /// What it was started with; `None` where that is not known, as of one that an earlier version
+    /// started.
+    #[serde(default)]
+    pub confined: Option<Confined>,
+}
+
+/// What confines a sandbox. That of a running one is what its config said when it was started: the
+/// config may have been edited since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confined {
+    /// What holds root inside.
+    pub confinement: Confinement,
+    /// The users of the host that are those inside; `None` where they are the host's own.
+    pub private_users: Option<IdRange>,
+    /// The context of its processes, where SELinux is on.
+    pub label: SecurityContext,
+}
+
+impl Confined {
+    /// What a start now would confine it with.
+    #[must_use]
+    pub fn of(config: &SandboxConfig) -> Self {
+        Self {
+            confinement: config.confinement,
+            private_users: config.private_users,
+            label: config.label.clone(),
+        }
+    }
+}
+
+impl RuntimeState {
+    /// What confines the running sandbox; where that is not known, what its config says.
+    #[must_use]
+    pub fn confined(&self, config: &SandboxConfig) -> Confined {
+        let known = self.confined.clone();
+        known.unwrap_or_else(|| Confined::of(config))
+    }
 }
 
 /// Why the last start failed, or the sandbox ended.

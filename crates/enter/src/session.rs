@@ -27,6 +27,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// The most that is read after the command has ended: what fits a pipe of the greatest size.
 const LEFTOVER: usize = 1024 * 1024;
 
+/// Signals that ask a command to end: one that is stopped is to go on for that.
+const ENDING: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
 /// The status of a command whose output nobody reads: 128 + SIGPIPE.
 const BROKEN: u8 = 141;
 
@@ -161,6 +164,10 @@ impl Session<'_> {
                 Event::Forward(signal) => {
                     // it has ended already, or it gets it
                     let _ = sys::send_signal(self.child.fd(), signal);
+                    // as systemd.kill(5) has it: stopped, it would not even die of it
+                    if ENDING.contains(&signal) {
+                        let _ = sys::send_signal(self.child.fd(), libc::SIGCONT);
+                    }
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! `execute` and `connect`: a command inside a running container.
 
+use vss_config::Confined;
 use vss_enter::{Command, Container};
-use vss_model::{SandboxConfig, SandboxName};
+use vss_model::SandboxName;
 
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -51,7 +52,7 @@ pub fn prepare() -> Result<()> {
 /// # Errors
 /// Where the sandbox doesn't run or can't be entered.
 pub fn execute(host: &Host, name: &SandboxName, request: &ExecuteRequest) -> Result<u8> {
-    let (config, container) = open(host, name)?;
+    let (confined, container) = open(host, name)?;
     let command = Command {
         user: request.user.clone(),
         workdir: request.workdir.clone(),
@@ -60,8 +61,8 @@ pub fn execute(host: &Host, name: &SandboxName, request: &ExecuteRequest) -> Res
         interactive: request.interactive,
         term: request.caller.term.clone(),
         lang: request.caller.lang.clone(),
-        label: label(host, &config),
-        ..Command::new(request.argv.clone(), config.confinement)
+        label: label(host, &confined),
+        ..Command::new(request.argv.clone(), confined.confinement)
     };
     Ok(container.run(&command)?)
 }
@@ -71,28 +72,30 @@ pub fn execute(host: &Host, name: &SandboxName, request: &ExecuteRequest) -> Res
 /// # Errors
 /// As [`execute`].
 pub fn connect(host: &Host, name: &SandboxName, caller: &Caller) -> Result<u8> {
-    let (config, container) = open(host, name)?;
+    let (confined, container) = open(host, name)?;
     let shell = Command {
         tty: true,
         interactive: true,
         escape: Some(Command::CONTROL_BRACKET),
         term: caller.term.clone(),
         lang: caller.lang.clone(),
-        label: label(host, &config),
-        ..Command::new(Vec::new(), config.confinement)
+        label: label(host, &confined),
+        ..Command::new(Vec::new(), confined.confinement)
     };
     Ok(container.run(&shell)?)
 }
 
-fn open(host: &Host, name: &SandboxName) -> Result<(SandboxConfig, Container)> {
+/// What runs, and what it was started with: whoever joins is confined as it is, whatever its config
+/// says meanwhile.
+fn open(host: &Host, name: &SandboxName) -> Result<(Confined, Container)> {
     let config = traces::load(host, name)?;
     let state =
         lifecycle::live_state(host, &config)?.ok_or_else(|| Error::NotRunning(name.clone()))?;
     let container = Container::open(state.init_pid, state.init_start)?;
-    Ok((config, container))
+    Ok((state.confined(&config), container))
 }
 
 /// The context to run in; `None` where SELinux is off.
-fn label(host: &Host, config: &SandboxConfig) -> Option<vss_model::SecurityContext> {
-    (host.labeller().mode() != vss_selinux::Mode::Disabled).then(|| config.label.clone())
+fn label(host: &Host, confined: &Confined) -> Option<vss_model::SecurityContext> {
+    (host.labeller().mode() != vss_selinux::Mode::Disabled).then(|| confined.label.clone())
 }

@@ -1,6 +1,7 @@
 //! `list`, `status` and `inspect`: what there is and how it fares, as values.
 
-mod confined;
+pub(crate) mod confined;
+mod inner;
 mod status;
 
 use std::collections::BTreeSet;
@@ -59,18 +60,14 @@ fn line(
         state: SandboxState::Broken,
         confinement: None,
         confined: None,
-        as_planned: true,
+        as_planned: None,
         private_users: None,
         address: None,
         since: None,
         problem: None,
     };
     match config {
-        Ok(config) => {
-            let (word, as_planned) = confined::word(selinux, &config);
-            (entry.confined, entry.as_planned) = (Some(word), as_planned);
-            fill(host, &mut entry, &config);
-        }
+        Ok(config) => fill(host, selinux, &mut entry, &config),
         Err(vss_config::Error::NoSandbox { .. }) => entry.state = SandboxState::Incomplete,
         Err(error) => entry.problem = Some(told(&error.into())),
     }
@@ -91,13 +88,18 @@ fn told(error: &crate::Error) -> String {
     }
 }
 
-fn fill(host: &Host, entry: &mut ListEntry, config: &SandboxConfig) {
+fn fill(host: &Host, selinux: Selinux, entry: &mut ListEntry, config: &SandboxConfig) {
     entry.units.clone_from(&config.units);
     entry.confinement = Some(config.confinement);
     entry.private_users = config.private_users;
     entry.address = config.network.as_ref().map(|network| network.address);
     entry.state = SandboxState::Stopped;
-    match lifecycle::live_state(host, config) {
+    let live = lifecycle::live_state(host, config);
+    if let Ok(live) = &live {
+        let (word, as_planned) = confined::word(selinux, config, live.as_ref());
+        (entry.confined, entry.as_planned) = (Some(word), Some(as_planned));
+    }
+    match live {
         Ok(Some(state)) => {
             entry.since = Some(state.started);
             entry.state = match state.phase {

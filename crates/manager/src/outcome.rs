@@ -134,10 +134,11 @@ pub struct ListEntry {
     pub state: SandboxState,
     /// What the config says holds root inside; `None` where it can't be read.
     pub confinement: Option<Confinement>,
-    /// What does, by what the host says now.
+    /// What does, by what it was started with and what the host says now; `None` where that is not
+    /// known.
     pub confined: Option<String>,
-    /// Whether that is what the config says.
-    pub as_planned: bool,
+    /// Whether that is what the config says; `None` where one of the two is not known.
+    pub as_planned: Option<bool>,
     /// The users of the host that are those inside; `None` where they are the host's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_users: Option<IdRange>,
@@ -162,9 +163,12 @@ pub struct Status {
     pub content: AbsPath,
     /// The host unit and what systemd says of it.
     pub host_unit: HostUnit,
-    /// The units inside and their states; empty where it doesn't run.
+    /// The units inside and their states, with those that they only stand for and others that
+    /// failed; empty where it doesn't run.
     pub inner: Vec<InnerUnit>,
-    /// Why the units inside could not be asked.
+    /// How many more units inside failed.
+    pub more_failed: usize,
+    /// Why not all units inside could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inner_problem: Option<String>,
     /// The context that the config gives its processes.

@@ -7,5 +7,6 @@ mod create;
 mod delete;
 mod lifecycle;
 mod read_only;
+mod status;
 mod users;
 mod world;

@@ -39,8 +39,6 @@ pub struct UnitView {
     pub has_run: bool,
     /// Whether a job waits or runs for it.
     pub job_pending: bool,
-    /// Whether it is active without a process: a oneshot that is done.
-    pub exited: bool,
 }
 
 /// What a start has come to.

@@ -145,6 +145,10 @@ pub struct UnitStatus {
     pub drop_ins: Vec<String>,
     /// The path of its file; empty where it has none.
     pub fragment: String,
+    /// Whether its work is done once its command has ended (`Type=oneshot`).
+    pub oneshot: bool,
+    /// The services and sockets that it wants or requires, the first few by name.
+    pub wanted: Vec<UnitName>,
 }
 
 impl UnitStatus {
@@ -152,6 +156,17 @@ impl UnitStatus {
     #[must_use]
     pub fn exists(&self) -> bool {
         self.load != "not-found"
+    }
+
+    /// The units that do its work: those that it wants where it is up without a process, as Debian's
+    /// `postgresql.service` is for the clusters.
+    #[must_use]
+    pub fn stands_for(&self) -> &[UnitName] {
+        if self.active == InnerState::Active && self.sub == "exited" {
+            &self.wanted
+        } else {
+            &[]
+        }
     }
 }
 

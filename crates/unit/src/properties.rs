@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use vss_model::InnerState;
+use vss_model::{InnerState, UnitName};
 use zbus::{OwnedObjectPath, OwnedVariant};
 
 use crate::manager::{ManagerError, ManagerResult, UnitStatus};
@@ -12,6 +12,8 @@ use crate::manager::{ManagerError, ManagerResult, UnitStatus};
 const MAX_TEXT: usize = 4096;
 /// The most entries of a list that are kept.
 const MAX_LIST: usize = 256;
+/// The most units that another one wants: each of them is asked after in its turn.
+const MAX_WANTED: usize = 64;
 
 /// A condition: its name, whether one of several suffices, whether it is negated, what it tests,
 /// and how it came out: below 0 not met, above 0 met.
@@ -75,7 +77,31 @@ impl Properties {
             main_pid: own.get("MainPID")?.unwrap_or(0),
             drop_ins: drop_ins.iter().take(MAX_LIST).map(|p| bounded(p)).collect(),
             fragment: self.text("FragmentPath")?,
+            oneshot: own.text("Type")? == "oneshot",
+            wanted: self.wanted()?,
         })
+    }
+
+    /// What does work of its own: targets, slices and mounts, which systemd adds to what a service
+    /// requires, do none.
+    fn wanted(&self) -> ManagerResult<Vec<UnitName>> {
+        let mut all: Vec<String> = self.get("Wants")?.unwrap_or_default();
+        all.extend(self.get::<Vec<String>>("Requires")?.unwrap_or_default());
+        let works = |name: &UnitName| matches!(name.suffix(), "service" | "socket");
+        let mut names: Vec<UnitName> = all
+            .iter()
+            // a word without a type would be read as a service
+            .filter_map(|word| {
+                word.parse()
+                    .ok()
+                    .filter(|name: &UnitName| name.as_str() == word)
+            })
+            .filter(|name| works(name) && !name.is_template())
+            .collect();
+        names.sort();
+        names.dedup();
+        names.truncate(MAX_WANTED);
+        Ok(names)
     }
 
     /// Whether conditions or assertions held when they were last tested. Never tested, which the
@@ -128,6 +154,30 @@ mod tests {
         assert_eq!(bounded("abc"), "abc");
         let long = format!("x{}", "\u{e4}".repeat(MAX_TEXT));
         assert_eq!(bounded(&long).len(), MAX_TEXT - 1);
+    }
+
+    #[test]
+    fn a46_wanted_services_and_sockets_are_named_once_and_not_without_end() {
+        let list = |names: Vec<String>| zbus::OwnedVariant::try_from(zbus::Variant::from(names));
+        let properties = |wants: Vec<String>, requires: Vec<String>| {
+            let values = [("Wants", wants), ("Requires", requires)]
+                .map(|(name, names)| (name.to_owned(), list(names).unwrap()));
+            Properties::new(values.into())
+        };
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+        let found = properties(
+            words("b@main.service tmp.mount a.socket word no\u{1b}.service t@.service"),
+            words("sysinit.target system.slice b@main.service c.service"),
+        );
+        let wanted = found.wanted().unwrap();
+        let wanted: Vec<&str> = wanted.iter().map(UnitName::as_str).collect();
+        assert_eq!(wanted, ["a.socket", "b@main.service", "c.service"]);
+        let many = (0..1000).map(|n| format!("x{n}.service")).collect();
+        assert_eq!(
+            properties(many, Vec::new()).wanted().unwrap().len(),
+            MAX_WANTED
+        );
+        assert!(Properties::default().wanted().unwrap().is_empty());
     }
 
     #[test]

@@ -37,8 +37,6 @@ type Listed = (
     String,
     OwnedObjectPath,
 );
-/// So many failed units are told of; a systemd that has more has other worries.
-const MOST_FAILED: usize = 16;
 
 /// The calls that are used: all of them are older than systemd 240.
 #[zbus::proxy(
@@ -86,6 +84,20 @@ pub struct Limits {
     /// For a job to end, the call that starts it included; `None` to rely on the time-outs that
     /// systemd itself gives every job.
     pub job: Option<Duration>,
+    /// For everything together: no answer and no job is waited for any longer.
+    pub until: Option<Instant>,
+}
+
+impl Limits {
+    fn answer_by(&self) -> Instant {
+        let by = Instant::now() + self.call;
+        self.until.map_or(by, |until| until.min(by))
+    }
+
+    fn end_by(&self) -> Option<Instant> {
+        let by = self.job.map(|limit| Instant::now() + limit);
+        [by, self.until].into_iter().flatten().min()
+    }
 }
 
 /// What a job is to do.
@@ -125,34 +137,25 @@ impl Systemd {
             // A reload of a host with thousands of units takes seconds.
             call: Duration::from_secs(90),
             job: None,
+            until: None,
         };
         Self::connect(Builder::system(), limits)
     }
 
-    /// The systemd at the other end of a stream: connected to its `/run/systemd/private`.
-    ///
-    /// # Errors
-    /// Where the peer does not shake hands in time.
-    pub fn over(stream: UnixStream) -> ManagerResult<Self> {
-        let limits = Limits {
-            call: Duration::from_secs(10),
-            // MariaDB's own start may take 900 s; whoever expects less says so.
-            job: Some(Duration::from_secs(1800)),
-        };
-        Self::over_with(stream, limits)
-    }
+    /// Where a systemd listens for root, and for root only (org.freedesktop.systemd1(5)).
+    pub const PRIVATE_SOCKET: &str = "/run/systemd/private";
 
-    /// As [`Systemd::over`], with other limits.
+    /// The systemd at the other end of a stream: connected to its [`Self::PRIVATE_SOCKET`].
     ///
     /// # Errors
     /// Where the peer does not shake hands in time.
-    pub fn over_with(stream: UnixStream, limits: Limits) -> ManagerResult<Self> {
+    pub fn over(stream: UnixStream, limits: Limits) -> ManagerResult<Self> {
         let stream = private_bus::through(stream)
             .map_err(|source| refused("the handshake", zbus::Error::InputOutput(source.into())))?;
         Self::connect(Builder::unix_stream(stream).p2p(), limits)
     }
 
-    /// The units that failed and were not started anew since, the first few by name.
+    /// The units that failed and were not started anew since, by name.
     ///
     /// # Errors
     /// As [`ServiceManager::reload`].
@@ -166,19 +169,11 @@ impl Systemd {
             .collect();
         names.sort();
         names.dedup();
-        names.truncate(MOST_FAILED);
         Ok(names)
     }
 
-    /// The same connection with other limits.
-    #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
     fn connect(builder: Builder<'static>, limits: Limits) -> ManagerResult<Self> {
-        let deadline = Some(Instant::now() + limits.call);
+        let deadline = Some(limits.answer_by());
         let connection = zbus::block_on(within(deadline, "the handshake", async {
             builder
                 .build()
@@ -194,7 +189,7 @@ impl Systemd {
         name: &'static str,
         call: impl AsyncFnOnce(ManagerProxy<'_>) -> zbus::Result<T>,
     ) -> ManagerResult<T> {
-        let deadline = Some(Instant::now() + self.limits.call);
+        let deadline = Some(self.limits.answer_by());
         zbus::block_on(within(deadline, name, async {
             let answer = async { call(self.proxy().await?).await };
             answer.await.map_err(|e| refused(name, e))
@@ -212,9 +207,8 @@ impl Systemd {
     /// none is missed.
     fn run_job(&self, job: Job, unit: &UnitName) -> ManagerResult<JobResult> {
         let name = job.call();
-        let started = Instant::now();
-        let answer_by = Some(started + self.limits.call);
-        let end_by = self.limits.job.map(|limit| started + limit);
+        let answer_by = Some(self.limits.answer_by());
+        let end_by = self.limits.end_by();
         zbus::block_on(async {
             let (mut ends, path) = within(answer_by, name, async {
                 self.begin_job(job, unit)
@@ -316,7 +310,7 @@ impl ServiceManager for Systemd {
 
     fn status(&self, unit: &UnitName) -> ManagerResult<UnitStatus> {
         let name = "GetAll";
-        let deadline = Some(Instant::now() + self.limits.call);
+        let deadline = Some(self.limits.answer_by());
         let (common, own) = zbus::block_on(within(deadline, name, async {
             self.properties(unit).await.map_err(|e| refused(name, e))
         }))?;
@@ -364,7 +358,6 @@ async fn within<T>(
     }
 }
 
-/// What an error of zbus means.
 /// On the bus systemd sends signals to subscribers only; on its private socket to all, and answers
 /// this too. A subscription lasts as long as the connection, and a second one is refused.
 async fn subscribe(proxy: &ManagerProxy<'_>) -> zbus::Result<()> {
@@ -378,6 +371,7 @@ async fn subscribe(proxy: &ManagerProxy<'_>) -> zbus::Result<()> {
     }
 }
 
+/// What an error of zbus means.
 fn refused(call: &str, error: zbus::Error) -> ManagerError {
     let answered = |name: &str, message: Option<&str>| ManagerError::Refused {
         call: call.to_owned(),

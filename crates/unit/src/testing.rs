@@ -40,6 +40,8 @@ pub fn inactive_unit() -> UnitStatus {
         main_pid: 0,
         drop_ins: Vec::new(),
         fragment: String::new(),
+        oneshot: false,
+        wanted: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use vss_model::{InnerState, UnitName};
 use vss_unit::{JobResult, Limits, ManagerError, ServiceManager, Systemd, is_booted};
@@ -208,6 +208,14 @@ impl MockUnit {
         "/usr/lib/systemd/system/a.service".to_owned()
     }
     #[zbus(property)]
+    fn wants(&self) -> Vec<String> {
+        vec!["a@main.service".to_owned(), "network.target".to_owned()]
+    }
+    #[zbus(property)]
+    fn requires(&self) -> Vec<String> {
+        vec!["system.slice".to_owned(), "a.socket".to_owned()]
+    }
+    #[zbus(property)]
     fn drop_in_paths(&self) -> Vec<String> {
         vec!["/etc/systemd/system/a.service.d/x.conf".to_owned()]
     }
@@ -270,6 +278,10 @@ struct MockService;
 
 #[interface(name = "org.freedesktop.systemd1.Service")]
 impl MockService {
+    #[zbus(property, name = "Type")]
+    fn kind(&self) -> String {
+        "oneshot".to_owned()
+    }
     #[zbus(property)]
     fn result(&self) -> String {
         "exit-code".to_owned()
@@ -309,6 +321,10 @@ impl WrongUnit {
 
 /// Serves a mock on a thread of its own, which ends when the connection does.
 fn serve(manner: Manner) -> (Systemd, mpsc::Receiver<String>) {
+    serve_within(manner, GENEROUS)
+}
+
+fn serve_within(manner: Manner, limits: Limits) -> (Systemd, mpsc::Receiver<String>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (calls, called) = mpsc::channel();
     thread::spawn(move || {
@@ -334,7 +350,7 @@ fn serve(manner: Manner) -> (Systemd, mpsc::Receiver<String>) {
             connection.closed().await;
         });
     });
-    (Systemd::over(ours).unwrap(), called)
+    (Systemd::over(ours, limits).unwrap(), called)
 }
 
 fn unit(name: &str) -> UnitName {
@@ -385,13 +401,15 @@ fn a_status_has_conditions_as_they_stand_in_the_file() {
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1))
     );
     assert_eq!(status.drop_ins.len(), 1);
+    assert!(status.oneshot);
+    assert_eq!(status.wanted, [unit("a.socket"), unit("a@main")]);
 }
 
 #[test]
-fn failed_units_are_named_a_few_of_them_and_none_with_escape_sequences() {
+fn failed_units_are_named_once_and_none_with_escape_sequences() {
     let (systemd, _called) = serve(Manner::Sound);
     let failed = systemd.failed().unwrap();
-    assert_eq!(failed.len(), 16);
+    assert_eq!(failed.len(), 1002);
     assert_eq!(failed[..2], [unit("a@main"), unit("more-0000")]);
 }
 
@@ -420,16 +438,23 @@ fn a46_properties_of_other_types_are_an_error() {
 const SHORT: Limits = Limits {
     call: Duration::from_millis(100),
     job: Some(Duration::from_millis(100)),
+    until: None,
+};
+
+/// For what has to happen.
+const GENEROUS: Limits = Limits {
+    call: Duration::from_secs(600),
+    job: None,
+    until: None,
 };
 
 #[test]
 fn a46_a_job_that_never_ends_is_given_up() {
-    let (systemd, _called) = serve(Manner::EndlessJobs);
     let limits = Limits {
-        call: Duration::from_secs(600),
         job: SHORT.job,
+        ..GENEROUS
     };
-    let systemd = systemd.with_limits(limits);
+    let (systemd, _called) = serve_within(Manner::EndlessJobs, limits);
     let error = systemd.start(&unit("a")).unwrap_err();
     assert!(
         matches!(error, ManagerError::TimedOut { call: "StartUnit" }),
@@ -440,7 +465,7 @@ fn a46_a_job_that_never_ends_is_given_up() {
 #[test]
 fn a46_a_peer_that_never_answers_the_handshake_is_given_up() {
     let (ours, _theirs) = UnixStream::pair().unwrap();
-    let error = Systemd::over_with(ours, SHORT).unwrap_err();
+    let error = Systemd::over(ours, SHORT).unwrap_err();
     assert!(
         matches!(
             error,
@@ -478,16 +503,24 @@ fn shake_hands(mut theirs: UnixStream) -> UnixStream {
     theirs
 }
 
+/// A peer that falls silent once it has shaken hands; a machine that was too busy for that in time
+/// is asked again.
+fn silent(limits: impl Fn() -> Limits) -> (Systemd, UnixStream) {
+    loop {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let server = thread::spawn(move || shake_hands(theirs));
+        match Systemd::over(ours, limits()) {
+            Ok(systemd) => return (systemd, server.join().unwrap()),
+            Err(error) => {
+                assert!(matches!(error, ManagerError::TimedOut { .. }), "{error:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a46_a_peer_that_shakes_hands_and_falls_silent_is_given_up() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let server = thread::spawn(move || shake_hands(theirs));
-    let limits = Limits {
-        call: Duration::from_secs(600),
-        job: None,
-    };
-    let systemd = Systemd::over_with(ours, limits).unwrap().with_limits(SHORT);
-    let _theirs = server.join().unwrap();
+    let (systemd, _theirs) = silent(|| SHORT);
     for error in [
         systemd.reload().unwrap_err(),
         systemd.start(&unit("a")).unwrap_err(),
@@ -495,6 +528,20 @@ fn a46_a_peer_that_shakes_hands_and_falls_silent_is_given_up() {
     ] {
         assert!(matches!(error, ManagerError::TimedOut { .. }), "{error:?}");
     }
+}
+
+#[test]
+fn a46_all_questions_together_have_an_end() {
+    let (systemd, _theirs) = silent(|| Limits {
+        until: Some(Instant::now() + SHORT.call),
+        ..GENEROUS
+    });
+    for _ in 0..3 {
+        let error = systemd.status(&unit("a")).unwrap_err();
+        assert!(matches!(error, ManagerError::TimedOut { .. }), "{error:?}");
+    }
+    let error = systemd.start(&unit("a")).unwrap_err();
+    assert!(matches!(error, ManagerError::TimedOut { .. }), "{error:?}");
 }
 
 #[test]
@@ -509,12 +556,8 @@ fn a46_garbage_and_a_hang_up_are_errors() {
             let mut theirs = shake_hands(theirs);
             let _ = theirs.write_all(garbage);
         });
-        let limits = Limits {
-            call: Duration::from_secs(600),
-            job: None,
-        };
         // The hang-up may come before or after the handshake is done with on this side.
-        let asked = Systemd::over_with(ours, limits).and_then(|systemd| systemd.start(&unit("a")));
+        let asked = Systemd::over(ours, GENEROUS).and_then(|systemd| systemd.start(&unit("a")));
         server.join().unwrap();
         assert!(
             matches!(asked, Err(ManagerError::Connection { .. })),

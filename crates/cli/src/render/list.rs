@@ -43,7 +43,7 @@ pub(crate) mod tests {
             state,
             confinement: Some(Confinement::Reduced),
             confined: Some("reduced".to_owned()),
-            as_planned: true,
+            as_planned: Some(true),
             private_users: None,
             address: Some([192, 168, 219, 2].into()),
             since: state.has_domain().then_some(1_795_000_000),

@@ -38,6 +38,9 @@ pub(crate) fn text(out: &mut impl Write, status: &Status) -> io::Result<()> {
     for unit in &status.inner {
         line("Unit", &inner(unit))?;
     }
+    if status.more_failed > 0 {
+        line("", &format!("and {} more that failed", status.more_failed))?;
+    }
     if let Some(problem) = &status.inner_problem {
         line("Inside", &format!("can't be asked: {problem}"))?;
     }
@@ -130,6 +133,7 @@ mod tests {
                 text: "\u{1b}[2Jready".into(),
                 since: None,
             }],
+            more_failed: 0,
             inner_problem: None,
             label: label.parse().unwrap(),
             live_label: None,
@@ -168,6 +172,16 @@ mod tests {
   UUID:          00000000-0000-0000-0000-000000000000
 "
         );
+    }
+
+    #[test]
+    fn of_failed_units_those_that_are_not_listed_are_counted() {
+        let mut status = running();
+        assert!(!shown(&status).contains("more"));
+        status.more_failed = 984;
+        let text = shown(&status);
+        let line = "\\x1b[2Jready\n                 and 984 more that failed\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

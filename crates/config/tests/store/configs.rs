@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 
-use vss_config::{Error, Failure, Phase, RuntimeState, Saved, Store, Untrusted, render};
-use vss_model::{Manifest, SandboxName, Uuid};
+use vss_config::{Confined, Error, Failure, Phase, RuntimeState, Saved, Store, Untrusted, render};
+use vss_model::{Confinement, Manifest, SandboxConfig, SandboxName, Uuid};
 
 use crate::world::{NONE, World, beginning, config, mode, name, root_only, set, world};
 
@@ -258,6 +258,7 @@ fn the_runner_s_words_come_back() {
         waiter_start: 21,
         started: 1_700_000_000,
         phase: Phase::Starting,
+        confined: Some(Confined::of(&config("web1", 1))),
     };
     store.save_state(&web, &state).unwrap();
     let ready = RuntimeState {
@@ -277,6 +278,41 @@ fn the_runner_s_words_come_back() {
     assert_eq!(mode(&store.places().runtime(&web)), 0o700);
     store.clear_runtime(&web).unwrap();
     assert!(!store.places().runtime(&web).exists());
+}
+
+#[test]
+fn what_confines_a_running_sandbox_is_what_it_was_started_with() {
+    let World { root: _root, store } = world();
+    let web = name("web1");
+    let started = config("web1", 1);
+    let state = RuntimeState {
+        uuid: started.uuid,
+        init_pid: 10,
+        init_start: 20,
+        controller_pid: 11,
+        waiter_pid: 12,
+        waiter_start: 21,
+        started: 1_700_000_000,
+        phase: Phase::Ready,
+        confined: Some(Confined::of(&started)),
+    };
+    store.save_state(&web, &state).unwrap();
+    let edited = SandboxConfig {
+        confinement: Confinement::None,
+        ..started.clone()
+    };
+    assert_ne!(started.confinement, edited.confinement);
+    let state = store.state(&web).unwrap().unwrap();
+    assert_eq!(state.confined(&edited), Confined::of(&started));
+
+    // an earlier version did not say
+    let path = store.places().runtime(&web).join("state");
+    let mut said: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    said.as_object_mut().unwrap().remove("confined").unwrap();
+    fs::write(&path, said.to_string()).unwrap();
+    let state = store.state(&web).unwrap().unwrap();
+    assert_eq!(state.confined, None);
+    assert_eq!(state.confined(&edited), Confined::of(&edited));
 }
 
 #[test]

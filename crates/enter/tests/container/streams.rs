@@ -215,6 +215,26 @@ fn a56_signals_are_the_command_s() {
 }
 
 #[test]
+fn a56_a_stopped_command_is_ended_by_what_would_end_it() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let script = "sh -c 'until grep -q stopped /proc/'$$'/status; do sleep 0.02; done; echo stopped' & kill -STOP $$";
+        let mut child = fixture
+            .command(&["--", "sh", "-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "stopped");
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(status));
+    }
+}
+
+#[test]
 fn the_end_of_the_container_is_the_end_of_the_command() {
     let Some(fixture) = container(&[]) else {
         return;

@@ -1,6 +1,7 @@
-//! What confines a container right now: what its config says, as far as the host bears it out.
+//! What confines a container right now: what it was started with, or would be, as far as the host
+//! bears it out.
 
-use vss_config::RuntimeState;
+use vss_config::{Confined, RuntimeState};
 use vss_model::{Confinement, IdRange, SandboxConfig, Sanitized};
 use vss_selinux::{Labeller, Mode};
 
@@ -12,14 +13,14 @@ const MAX_SMALL: u64 = 64 * 1024;
 
 /// SELinux as it is now, asked once for all containers of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Selinux {
+pub(crate) struct Selinux {
     mode: Mode,
     has_module: bool,
     exempts: bool,
 }
 
 impl Selinux {
-    pub(super) fn now(labeller: &dyn Labeller) -> Self {
+    pub(crate) fn now(labeller: &dyn Labeller) -> Self {
         Self {
             mode: labeller.mode(),
             has_module: labeller.has_module(),
@@ -40,9 +41,24 @@ impl Selinux {
 }
 
 /// What confines a container, in a word or two, and whether that is what its config says.
-pub(super) fn word(selinux: Selinux, config: &SandboxConfig) -> (String, bool) {
-    let users = config.private_users.is_some();
-    match (config.confinement, selinux.lacks()) {
+pub(super) fn word(
+    selinux: Selinux,
+    config: &SandboxConfig,
+    live: Option<&RuntimeState>,
+) -> (String, bool) {
+    let confined = confined(config, live);
+    let (word, holds) = borne_out(selinux, &confined);
+    (word, holds && confined == Confined::of(config))
+}
+
+/// What a container was started with; what its next start gives it where it doesn't run.
+fn confined(config: &SandboxConfig, live: Option<&RuntimeState>) -> Confined {
+    live.map_or_else(|| Confined::of(config), |state| state.confined(config))
+}
+
+fn borne_out(selinux: Selinux, confined: &Confined) -> (String, bool) {
+    let users = confined.private_users.is_some();
+    match (confined.confinement, selinux.lacks()) {
         (Confinement::Selinux, Some(lack)) if users => (format!("userns ({lack})"), false),
         (Confinement::Selinux, Some(lack)) => (format!("no ({lack})"), false),
         (Confinement::Userns, _) => ("userns".to_owned(), true),
@@ -52,33 +68,49 @@ pub(super) fn word(selinux: Selinux, config: &SandboxConfig) -> (String, bool) {
 }
 
 /// What confines a container, and what does not although one might think so.
-pub(super) fn protections(
+pub(crate) fn protections(
     host: &Host,
     selinux: Selinux,
     config: &SandboxConfig,
     live: Option<&RuntimeState>,
 ) -> Vec<Protection> {
     let mut all = Vec::new();
-    if let Some(users) = config.private_users {
+    let confined = confined(config, live);
+    if let Some(users) = confined.private_users {
         all.push(namespace(host, users, live));
     }
-    let users = config.private_users.is_some();
-    match config.confinement {
+    let users = confined.private_users.is_some();
+    match confined.confinement {
         Confinement::Reduced if users => all.push(Protection {
             holds: true,
             what: "a reduced capability bounding set".to_owned(),
         }),
         Confinement::Reduced | Confinement::None if !users => all.push(Protection {
-            holds: config.confinement != Confinement::None,
-            what: config.confinement.summary(users).to_owned(),
+            holds: confined.confinement != Confinement::None,
+            what: confined.confinement.summary(users).to_owned(),
         }),
         _ => {}
     }
-    all.push(label(host, selinux, config, live));
+    all.push(label(host, selinux, &confined, live));
     if let Some(profile) = apparmor(host, live) {
         all.push(profile);
     }
+    if confined != Confined::of(config) {
+        all.push(Protection {
+            holds: false,
+            what: format!("its config says {} from the next start on", planned(config)),
+        });
+    }
     all
+}
+
+/// What a config says, in the words of a config.
+fn planned(config: &SandboxConfig) -> String {
+    let users = match config.private_users {
+        Some(users) => format!(", users {}-{}", users.base(), users.last()),
+        None => String::new(),
+    };
+    format!("{}{users}, label {}", config.confinement, config.label)
 }
 
 /// The user namespace, as the kernel tells it of the first process.
@@ -118,10 +150,10 @@ fn is_map(text: &str, users: IdRange) -> bool {
 fn label(
     host: &Host,
     selinux: Selinux,
-    config: &SandboxConfig,
+    confined: &Confined,
     live: Option<&RuntimeState>,
 ) -> Protection {
-    let label = &config.label;
+    let label = &confined.label;
     if let Some(lack) = selinux
         .lacks()
         .filter(|_| selinux.mode != Mode::Enforcing || selinux.exempts)

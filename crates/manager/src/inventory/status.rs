@@ -1,24 +1,17 @@
 //! One sandbox in full.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use vss_config::RuntimeState;
-use vss_enter::Container;
-use vss_model::{InnerState, SandboxConfig, SandboxName, SandboxState, Sanitized, UnitName};
-use vss_unit::{ServiceManager, Systemd, UnitStatus};
+use vss_model::{SandboxConfig, SandboxName, SandboxState, Sanitized};
 
 use super::confined::{self, Selinux};
+use super::inner::Inside;
 use crate::content::Ownership;
 use crate::enablement;
 use crate::error::{IoContext, Result};
 use crate::host::Host;
 use crate::lifecycle;
-use crate::outcome::{HostUnit, InnerUnit, Inspection, ListEntry, Status};
+use crate::outcome::{HostUnit, Inspection, Status};
 use crate::removal::Identity;
 use crate::traces;
-
-/// Where the systemd inside listens for root, and for root only (org.freedesktop.systemd1(5)).
-const INNER_SYSTEMD: &str = "/run/systemd/private";
 
 /// How a sandbox fares.
 ///
@@ -30,12 +23,16 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
     let selinux = Selinux::now(host.labeller());
     let mut entry = super::line(host, selinux, name.clone(), Ok(config.clone()), incomplete);
     let live = lifecycle::live_state(host, &config)?;
-    // before anything here starts a thread: who enters a container forks
-    let (inner, inner_problem) = match &live {
-        Some(state) => inner_units(&config, state),
-        None => (Vec::new(), None),
+    let inside = match &live {
+        Some(state) => Inside::ask(&config, state),
+        None => Inside::default(),
     };
-    degrade(&mut entry, &inner);
+    if entry.state == SandboxState::Running && inside.degraded {
+        entry.state = SandboxState::Degraded;
+    }
+    if live.is_none() && entry.state == SandboxState::Starting {
+        entry.problem = lost_sight(host, &config);
+    }
     let usage = live
         .as_ref()
         .and_then(|state| host.proc().usage_of_namespace(state.init_pid));
@@ -49,8 +46,9 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
         uuid: config.uuid,
         content: config.content.clone(),
         host_unit: host_unit(host, &config)?,
-        inner,
-        inner_problem,
+        inner: inside.units,
+        more_failed: inside.more_failed,
+        inner_problem: inside.problem,
         label: config.label.clone(),
         confined_by: confined::protections(host, selinux, &config, live.as_ref()),
         live_label,
@@ -63,50 +61,23 @@ pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
     })
 }
 
-/// A container that runs while a service in it doesn't is degraded.
-fn degrade(entry: &mut ListEntry, inner: &[InnerUnit]) {
-    let down = |unit: &InnerUnit| matches!(unit.state, InnerState::Failed | InnerState::Inactive);
-    if entry.state == SandboxState::Running && inner.iter().any(down) {
-        entry.state = SandboxState::Degraded;
-    }
-}
-
-fn inner_units(config: &SandboxConfig, state: &RuntimeState) -> (Vec<InnerUnit>, Option<String>) {
-    match ask_inside(config, state) {
-        Ok(units) => (units, None),
-        Err(error) => (Vec::new(), Some(error.with_causes())),
-    }
-}
-
-fn ask_inside(config: &SandboxConfig, state: &RuntimeState) -> Result<Vec<InnerUnit>> {
-    let container = Container::open(state.init_pid, state.init_start)?;
-    let stream = container.connect(INNER_SYSTEMD.as_ref())?;
-    let systemd = Systemd::over(stream)?;
-    // those that a unit of the sandbox only stands for tell of themselves where they failed
-    let failed = systemd.failed()?;
-    let others = failed.iter().filter(|unit| !config.units.contains(unit));
-    config
-        .units
-        .iter()
-        .chain(others)
-        .map(|unit| Ok(inner_unit(unit, &systemd.status(unit)?)))
-        .collect()
-}
-
-fn inner_unit(unit: &UnitName, status: &UnitStatus) -> InnerUnit {
-    let shown = |text: &str| Sanitized::text(text).to_string();
-    InnerUnit {
-        unit: unit.clone(),
-        state: status.active,
-        sub: shown(&status.sub),
-        result: shown(&status.result),
-        text: shown(&status.status_text),
-        since: status.since.and_then(seconds),
-    }
-}
-
-fn seconds(time: SystemTime) -> Option<u64> {
-    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+/// What is wrong where a container runs and nothing of it is known: its runner makes the directory
+/// for that before it has libvirt start the domain, and removes it after the domain's end.
+fn lost_sight(host: &Host, config: &SandboxConfig) -> Option<String> {
+    let path = host.places().runtime(&config.name);
+    let is_gone = matches!(path.try_exists(), Ok(false));
+    let runs = || {
+        matches!(
+            host.hypervisor().map(|l| l.find(config.uuid)),
+            Ok(Ok(Some(_)))
+        )
+    };
+    (is_gone && runs()).then(|| {
+        format!(
+            "it runs, and {} is gone with what is known of it; stop it and start it again",
+            host.shown(&path)
+        )
+    })
 }
 
 fn host_unit(host: &Host, config: &SandboxConfig) -> Result<HostUnit> {

@@ -12,7 +12,6 @@ fn unit(active: InnerState) -> UnitView {
         failed_conditions: vec![],
         has_run: true,
         job_pending: false,
-        exited: false,
     }
 }
 

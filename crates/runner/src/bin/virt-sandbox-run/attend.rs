@@ -167,7 +167,7 @@ fn wait_for_units(
     loop {
         match sandbox.ask_units(&held.container) {
             Ok(units) => match outcome::start(&units) {
-                Start::Up => match sandbox.ask_wanted(&held.container, &units) {
+                Start::Up => match sandbox.ask_stood_for(&held.container) {
                     Ok(Some(trouble)) => return Ok(Waited::Failed(trouble)),
                     Ok(None) => return Ok(Waited::Up),
                     Err(error) => {
@@ -231,6 +231,7 @@ fn save(sandbox: &Sandbox, domain: &RunningDomain, held: &Held, phase: Phase) ->
     let own = std::process::id();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let earlier = sandbox.store.state(sandbox.name())?;
+    let confined = sandbox.confined(earlier.as_ref());
     let started = earlier
         .filter(|state| (state.init_pid, state.init_start) == (domain.init_pid, held.start))
         .map_or_else(|| now.map_or(0, |now| now.as_secs()), |state| state.started);
@@ -244,6 +245,7 @@ fn save(sandbox: &Sandbox, domain: &RunningDomain, held: &Held, phase: Phase) ->
         waiter_start: start_time(own)?,
         started,
         phase,
+        confined,
     };
     Ok(sandbox.store.save_state(sandbox.name(), &state)?)
 }

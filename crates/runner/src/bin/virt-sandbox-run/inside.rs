@@ -11,20 +11,19 @@ use vss_unit::{JobResult, Limits, ManagerError, ServiceManager, Systemd};
 
 use crate::error::Error;
 use crate::sandbox::Sandbox;
-use crate::wanted;
 
-const SOCKET: &str = "/run/systemd/private";
 /// For one answer: a container that doesn't answer is asked again.
 const ANSWER: Duration = Duration::from_secs(5);
 
 impl Sandbox {
     fn systemd(&self, container: &Container) -> Result<Systemd, Error> {
-        let stream = container.connect(Path::new(SOCKET))?;
+        let stream = container.connect(Path::new(Systemd::PRIVATE_SOCKET))?;
         let limits = Limits {
             call: ANSWER,
             job: self.config.timeouts.start.map(Duration::from_secs),
+            until: None,
         };
-        Systemd::over_with(stream, limits).map_err(|source| self.inside(source))
+        Systemd::over(stream, limits).map_err(|source| self.inside(source))
     }
 
     fn inside(&self, source: ManagerError) -> Error {
@@ -43,21 +42,11 @@ impl Sandbox {
 
     /// What is wrong where a unit of the sandbox is up in name only: it has no process and only
     /// stands for others.
-    pub(crate) fn ask_wanted(
-        &self,
-        container: &Container,
-        units: &[UnitView],
-    ) -> Result<Option<Trouble>, Error> {
-        for unit in units.iter().filter(|unit| unit.exited) {
-            let wanted = wanted::names(container.pid(), &unit.name);
-            if wanted.is_empty() {
-                continue;
-            }
-            let systemd = self.systemd(container)?;
-            let views: Vec<UnitView> = wanted
-                .iter()
-                .map(|name| view(&systemd, name).map_err(|source| self.inside(source)))
-                .collect::<Result<_, _>>()?;
+    pub(crate) fn ask_stood_for(&self, container: &Container) -> Result<Option<Trouble>, Error> {
+        let systemd = self.systemd(container)?;
+        let units = &self.config.units;
+        for unit in units {
+            let views = stood_for(&systemd, unit, units).map_err(|source| self.inside(source))?;
             if let Some(trouble) = outcome::hollow(&views) {
                 return Ok(Some(trouble));
             }
@@ -73,8 +62,22 @@ impl Sandbox {
     }
 }
 
-fn view(systemd: &Systemd, unit: &UnitName) -> Result<UnitView, ManagerError> {
-    let status = systemd.status(unit)?;
+/// What a unit stands for, less the sandbox's own units.
+fn stood_for(
+    manager: &dyn ServiceManager,
+    unit: &UnitName,
+    own: &[UnitName],
+) -> Result<Vec<UnitView>, ManagerError> {
+    let status = manager.status(unit)?;
+    let others = status
+        .stands_for()
+        .iter()
+        .filter(|name| !own.contains(name));
+    others.map(|name| view(manager, name)).collect()
+}
+
+fn view(manager: &dyn ServiceManager, unit: &UnitName) -> Result<UnitView, ManagerError> {
+    let status = manager.status(unit)?;
     Ok(UnitView {
         name: unit.to_string(),
         load: status.load,
@@ -86,7 +89,6 @@ fn view(systemd: &Systemd, unit: &UnitName) -> Result<UnitView, ManagerError> {
         failed_conditions: status.failed_conditions,
         has_run: status.has_run,
         job_pending: status.job_pending,
-        exited: status.active == InnerState::Active && status.sub == "exited",
     })
 }
 

@@ -79,7 +79,10 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     let spec = spec(sandbox);
     ground::check(sandbox.config.content.as_path(), &spec)?;
     match create(sandbox, libvirt, &spec) {
-        Ok(domain) => Ok((domain, false)),
+        Ok(domain) => {
+            sandbox.launched.set(true);
+            Ok((domain, false))
+        }
         Err(error @ (StartError::Ended { .. } | StartError::Failed { .. })) => {
             Err(match inbox.any_status() {
                 Some(said) => Error::GaveUp {

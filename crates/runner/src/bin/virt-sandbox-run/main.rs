@@ -27,7 +27,6 @@ mod places;
 mod sandbox;
 mod stop;
 mod users;
-mod wanted;
 
 use std::process::ExitCode;
 

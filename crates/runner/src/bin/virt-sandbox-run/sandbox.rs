@@ -1,10 +1,10 @@
 //! What every verb begins with: the config, the store, libvirt.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use vss_config::{Failure, Places, Store};
+use vss_config::{Confined, Failure, Places, RuntimeState, Store};
 use vss_libvirt::{Hypervisor, Libvirt, RunningDomain, Uri};
 use vss_model::{SandboxConfig, SandboxName};
 use vss_runner::handover::Options;
@@ -25,6 +25,8 @@ pub(crate) struct Sandbox {
     pub(crate) config: SandboxConfig,
     pub(crate) store: Store,
     pub(crate) root: Option<String>,
+    /// Whether the domain that runs was started by this process, so with this very config.
+    pub(crate) launched: Cell<bool>,
     libvirt: OnceCell<Libvirt>,
 }
 
@@ -35,6 +37,7 @@ impl Sandbox {
             config: store.load(name)?,
             store,
             root: options.get("root")?,
+            launched: Cell::new(false),
             libvirt: OnceCell::new(),
         })
     }
@@ -82,6 +85,16 @@ impl Sandbox {
     /// The directory that the container sees at `/run/host`.
     pub(crate) fn host_directory(&self) -> PathBuf {
         self.store.places().runtime(self.name()).join("host")
+    }
+
+    /// What confines the running domain: the config may have been edited since another process
+    /// started it, and a reboot by libvirt changes nothing.
+    pub(crate) fn confined(&self, earlier: Option<&RuntimeState>) -> Option<Confined> {
+        if self.launched.get() {
+            return Some(Confined::of(&self.config));
+        }
+        let earlier = earlier.filter(|state| state.uuid == self.config.uuid);
+        earlier.and_then(|state| state.confined.clone())
     }
 
     pub(crate) fn units(&self) -> Vec<String> {
