@@ -13,9 +13,7 @@ use crate::facts::{
     Accounts, Answer, Facts, HeldRange, HostFacts, HostUnitFacts, InUse, ListEntry, Mention,
     NetworkFacts, PathFacts, Query, TreeFacts, UnitFacts, Writer,
 };
-
-/// The most links that are followed in the directories above a path (`MAXSYMLINKS`).
-const MAX_LINKS: usize = 40;
+use crate::root_plan::MAX_SYMLINKS;
 
 /// The facts that there are, and the questions that were asked in vain.
 #[derive(Debug)]
@@ -99,7 +97,7 @@ impl<'a> Ask<'a> {
     /// (A33: `/var/run/x` is `/run/x`). Links in `/` itself count too: `/bin/x` is `/usr/bin/x`.
     pub(crate) fn resolve(&self, path: &AbsPath) -> Option<AbsPath> {
         let mut path = path.clone();
-        for _ in 0..MAX_LINKS {
+        for _ in 0..MAX_SYMLINKS {
             match self.first_link_above(&path)? {
                 None => return Some(path),
                 Some(resolved) => path = resolved,
@@ -112,7 +110,7 @@ impl<'a> Ask<'a> {
     /// where what is mounted from there comes from.
     pub(crate) fn real(&self, path: &AbsPath) -> Option<AbsPath> {
         let mut path = path.clone();
-        for _ in 0..MAX_LINKS {
+        for _ in 0..MAX_SYMLINKS {
             let next = match self.root_link_of(&path)? {
                 Some(next) => Some(next),
                 None => {

@@ -8,10 +8,8 @@ use crate::facts::{NamedPath, PathFacts, PathKind};
 use crate::outcome::{PlanError, Warning};
 use crate::paths::{Region, Scope, region};
 use crate::request::CreateRequest;
-use crate::root_plan::{Fate, RootPlan};
+use crate::root_plan::{Fate, MAX_SYMLINKS, RootPlan};
 
-/// As many links as the kernel follows (path_resolution(7)).
-const MAX_LINKS: usize = 40;
 /// Whether the host unit's name is free, and what would apply to it.
 ///
 /// # Errors
@@ -240,7 +238,7 @@ fn is_shared(path: &AbsPath) -> bool {
 /// The file that a path is, links followed; `None` where it isn't known yet, or is shared.
 fn led_to(scope: &Scope<'_, '_>, path: &AbsPath) -> Option<AbsPath> {
     let mut path = scope.ask.resolve(path)?;
-    for _ in 0..MAX_LINKS {
+    for _ in 0..MAX_SYMLINKS {
         if is_shared(&path) {
             return None;
         }

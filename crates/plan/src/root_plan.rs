@@ -5,8 +5,8 @@ use vss_model::{AbsPath, Cause, CopyScope, Disposition, Generated, MaskKind};
 
 /// Where each container gets a file system of its own at the start: `/dev/shm` is in `/dev`.
 pub(crate) const MOUNTED: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
-/// The most links that are followed (`MAXSYMLINKS`).
-const MAX_LINKS: usize = 40;
+/// The most links that are followed, which is as many as the kernel does (path_resolution(7)).
+pub(crate) const MAX_SYMLINKS: usize = 40;
 
 /// Every path of a container that has a decision of its own, ordered by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -144,7 +144,7 @@ impl RootPlan {
     /// `/var/run` among them, with their causes.
     fn led_to(&self, path: &AbsPath, chain: &mut Vec<(AbsPath, Cause)>) -> AbsPath {
         let mut place = path.clone();
-        for _ in 0..MAX_LINKS {
+        for _ in 0..MAX_SYMLINKS {
             let link = place.ancestors().skip(1).find_map(|above| {
                 let entry = self.entry(&above)?;
                 let rest = place.strip_prefix(&above)?;

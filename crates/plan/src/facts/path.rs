@@ -74,7 +74,7 @@ pub struct TreeFacts {
     /// Sockets, FIFOs and devices.
     #[serde(default)]
     pub specials: u64,
-    /// The symbolic links and their targets as written, at most [`MAX_LINKS`].
+    /// The symbolic links and their targets as written, at most [`MAX_LINKS`](super::MAX_LINKS).
     #[serde(default)]
     pub links: Vec<(AbsPath, String)>,
     /// Every path, the first one included, for which
