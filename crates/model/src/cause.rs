@@ -38,6 +38,9 @@ pub enum Cause {
         package: PackageName,
         /// Its version.
         version: String,
+        /// Whether it lists it as configuration (a conffile of dpkg's, `%config` of rpm's).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        config: bool,
     },
     /// Only packages of the closure own the directory, so it is taken whole.
     WholeDirectory {
@@ -119,7 +122,14 @@ impl fmt::Display for Cause {
             Self::Unit { unit, directive } if directive.is_empty() => write!(f, "the unit {unit}"),
             Self::Unit { unit, directive } => write!(f, "{directive} of {unit}"),
             Self::RequiredUnit { by, directive } => write!(f, "{directive} of {by}"),
-            Self::Package { package, version } => write!(f, "package {package} {version} lists it"),
+            Self::Package {
+                package,
+                version,
+                config,
+            } => {
+                let what = if *config { " as configuration" } else { "" };
+                write!(f, "package {package} {version} lists it{what}")
+            }
             Self::WholeDirectory { directory, owners } => {
                 write!(f, "{directory} belongs wholly to ")?;
                 for (n, owner) in owners.iter().enumerate() {

@@ -189,6 +189,7 @@ impl Scope<'_, '_> {
                 let cause = Cause::Package {
                     package: package.name.clone(),
                     version: package.version.clone(),
+                    config: file.flags.config,
                 };
                 if self.rules.is_upkeep(&file.path) {
                     self.claim_upkeep(draft, &package.name, &file.path, cause);
