@@ -281,13 +281,16 @@ fn reset_failed(host: &Host, config: &SandboxConfig) -> Result<()> {
     Ok(())
 }
 
-/// Stops a sandbox, if it runs, and starts it.
+/// Stops a sandbox, if it runs, and starts it. One whose config or content is known not to start
+/// runs on.
 ///
 /// # Errors
 /// As [`stop`] and [`start`].
 pub fn restart(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
     let what = || format!("{name} was up again; it may be stopped, now or soon");
-    bring_down(host, name, control)
+    recover::recover(host, control)
+        .and_then(|()| refuse_without_content(host, &traces::load(host, name)?))
+        .and_then(|()| bring_down(host, name, control))
         .and_then(|_| bring_up(host, name, control))
         .map_err(|error| error.interrupted(name, what))
 }

@@ -159,6 +159,38 @@ fn a_stopped_one_whose_unit_is_about_to_restart_is_stopped_too() {
 }
 
 #[test]
+fn what_can_not_be_started_again_is_not_stopped_for_that() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let config = "etc/libvirt-sandbox/services/web1.sandbox";
+    let sound = std::fs::read_to_string(world.path(config)).unwrap();
+    let services = world.services.as_ref().unwrap();
+    services.set(
+        &"demo@web1.service".parse().unwrap(),
+        vss_unit::UnitStatus {
+            active: InnerState::Active,
+            ..vss_unit::testing::inactive_unit()
+        },
+    );
+    let (host, web1) = (world.host(), name("web1"));
+    let watch = Watch::default();
+
+    world.write(config, "nonsense");
+    let error = lifecycle::restart(&host, &web1, &watch.control()).unwrap_err();
+    assert!(error.to_string().contains(config), "{error}");
+    world.write(config, &sound);
+    world.remove("var/lib/libvirt/filesystems/web1");
+    let error = lifecycle::restart(&host, &web1, &watch.control()).unwrap_err();
+    assert!(matches!(error, Error::NoContent { .. }), "{error}");
+
+    let calls = services.calls();
+    assert!(
+        !calls.iter().any(|call| call.starts_with("stop")),
+        "{calls:?}"
+    );
+}
+
+#[test]
 fn the_list_tells_what_can_not_be_read() {
     let world = World::new();
     world.create("web1").unwrap();
