@@ -155,6 +155,15 @@ pub enum Error {
         /// Where its config says that it is.
         path: AbsPath,
     },
+    /// The file of the host unit is moved away, or removed. Without it systemd may take the name for an
+    /// instance of the package's own template, and run the service on the host.
+    #[error("the host unit {path} of sandbox {name} is not there")]
+    NoUnit {
+        /// The sandbox.
+        name: SandboxName,
+        /// Where its file would be.
+        path: AbsPath,
+    },
     /// The manifest is lost.
     #[error("the manifest of sandbox {0} is lost, so what was decided on its paths is not known")]
     NoManifest(SandboxName),
@@ -267,6 +276,7 @@ impl Error {
             Self::Cancelled | Self::Undone | Self::Interrupted { .. } => Kind::Cancelled,
             Self::NoSandbox { .. }
             | Self::NoContent { .. }
+            | Self::NoUnit { .. }
             | Self::Store(vss_config::Error::NoSandbox { .. }) => Kind::NotFound,
             Self::NameTaken { .. }
             | Self::PathTaken { .. }
@@ -344,7 +354,7 @@ impl Error {
             }
             Self::NoSystemd { .. } => "leave --enable away".to_owned(),
             Self::Contended(_) => "run the same command again".to_owned(),
-            Self::NoContent { name, .. } => {
+            Self::NoContent { name, .. } | Self::NoUnit { name, .. } => {
                 format!("put it back, or `virt-sandbox-service delete {name}`")
             }
             Self::NoManifest(name) => {

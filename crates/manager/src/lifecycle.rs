@@ -11,6 +11,7 @@ use vss_config::{Failure, Phase, RuntimeState};
 use vss_model::{InnerState, SandboxConfig, SandboxName, SandboxState, Sanitized};
 use vss_unit::ServiceManager;
 
+use crate::content::Ownership;
 use crate::control::Control;
 use crate::error::{Error, IoContext, Result};
 use crate::host::Host;
@@ -85,7 +86,7 @@ fn bring_up(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<St
     let already = is_attended_and_up(host, &config)?;
     if !already {
         control.check()?;
-        refuse_without_content(host, &config)?;
+        refuse_unstartable(host, &config)?;
         let started = match host.services()? {
             Some(services) => start_unit(host, services, &config),
             None => start_detached(host, &config, control),
@@ -107,14 +108,24 @@ fn bring_up(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<St
     })
 }
 
-/// What the runner would say of it is about an attribute that it can't read.
-fn refuse_without_content(host: &Host, config: &SandboxConfig) -> Result<()> {
-    match host.path(&config.content).symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NoContent {
-            name: config.name.clone(),
-            path: config.content.clone(),
-        }),
-        _ => Ok(()),
+/// Refuses what is known not to start: without content, or without a host unit of its own where
+/// systemd would start whatever has that name.
+fn refuse_unstartable(host: &Host, config: &SandboxConfig) -> Result<()> {
+    let name = config.name.clone();
+    if let Err(error) = host.path(&config.content).symlink_metadata()
+        && error.kind() == std::io::ErrorKind::NotFound
+    {
+        let path = config.content.clone();
+        return Err(Error::NoContent { name, path });
+    }
+    if host.services()?.is_none() {
+        return Ok(());
+    }
+    let path = host.shown(&host.unit_dir().join(config.host_unit.as_str()));
+    match Identity::of(config).unit_ownership(host)? {
+        Ownership::Ours => Ok(()),
+        Ownership::Absent => Err(Error::NoUnit { name, path }),
+        Ownership::Foreign => Err(Error::Foreign { name, path }),
     }
 }
 
@@ -271,6 +282,7 @@ fn bring_down(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<
 /// same.
 fn reset_failed(host: &Host, config: &SandboxConfig) -> Result<()> {
     if let Some(services) = host.services()?
+        && Identity::of(config).is_own(host, &config.host_unit)?
         && matches!(
             services.status(&config.host_unit)?.active,
             InnerState::Activating | InnerState::Active | InnerState::Reloading
@@ -289,7 +301,7 @@ fn reset_failed(host: &Host, config: &SandboxConfig) -> Result<()> {
 pub fn restart(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
     let what = || format!("{name} was up again; it may be stopped, now or soon");
     recover::recover(host, control)
-        .and_then(|()| refuse_without_content(host, &traces::load(host, name)?))
+        .and_then(|()| refuse_unstartable(host, &traces::load(host, name)?))
         .and_then(|()| bring_down(host, name, control))
         .and_then(|_| bring_up(host, name, control))
         .map_err(|error| error.interrupted(name, what))

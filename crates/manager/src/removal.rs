@@ -153,6 +153,13 @@ impl Identity {
         host_unit::ownership(&host.unit_dir(), unit, self.uuid)
     }
 
+    /// Whether a unit may be stopped for it: a config may have been edited to name a unit of the host's
+    /// own.
+    pub(crate) fn is_own(&self, host: &Host, unit: &UnitName) -> Result<bool> {
+        Ok(host_unit::is_named_for(unit, &self.name)
+            || self.ownership_of(host, unit)? == Ownership::Ours)
+    }
+
     /// The links that enable a host unit of its own. With the file gone only the name tells whose
     /// they are, and a config may have been edited to name the unit of a package.
     pub(crate) fn links(&self, host: &Host, unit: &UnitName) -> Result<Vec<PathBuf>> {

@@ -101,40 +101,8 @@ fn a07_a_content_that_was_bent_while_it_was_stopped_is_not_started() {
     sandbox.start();
 }
 
-/// Waits inside for a process that runs a program of this name, takes hold of that file by the
-/// process, and writes to it when the process is gone. What holds the process until then is a
-/// library that its dynamic linker is told to load, a pipe that nobody writes to.
-const OVERWRITE: &str = r#"
-my $name = $ARGV[0];
-system('mkfifo', '/var/tmp/hold') == 0 or die;
-open(my $preload, '>', '/etc/ld.so.preload') or die;
-print $preload "/var/tmp/hold\n";
-close $preload;
-sub note { open(my $log, '>>', '/var/tmp/log') or die; print $log "$_[0]\n"; close $log }
-note('ready');
-my $program;
-while (!$program) {
-    for my $process (glob('/proc/[0-9]*')) {
-        my $link = readlink("$process/exe");
-        next unless defined $link && $link =~ /$name/;
-        open($program, '<', "$process/exe") or next;
-        note("held $link");
-        last;
-    }
-}
-open(my $go, '>', '/var/tmp/hold') or die;
-unlink('/etc/ld.so.preload');
-close $go;
-while (1) {
-    my $out;
-    if (open($out, '+<', '/proc/self/fd/' . fileno($program)) && syswrite($out, "overwritten\n")) {
-        note('written');
-        last;
-    }
-    unless ($!{ETXTBSY}) { note("refused: $!"); last }
-    select(undef, undef, undef, 0.01);
-}
-"#;
+/// Waits inside for a process that runs a program of a name, and writes to that program.
+const OVERWRITE: &str = include_str!("../../attacks/overwrite.pl");
 
 /// Has root inside lie in wait for a program; `enter` then runs it. What came of it.
 fn overwrite(sandbox: &Sandbox<'_>, name: &str, program: &str, enter: impl FnOnce()) -> String {
@@ -224,15 +192,8 @@ fn a09_the_program_that_enters_is_out_of_reach() {
     fs::remove_file(careless).expect("the copy");
 }
 
-/// Enters a container by its first process, gives up all capabilities, and runs the bait there.
-/// 434 is pidfd_open(2), 308 setns(2), 157 prctl(2) with PR_CAPBSET_DROP.
-const ENTER: &str = "
-    my $fd = syscall(434, $ARGV[0] + 0, 0);
-    syscall(308, $fd, 0x20020000) == 0 or die qq(setns: $!);
-    if (my $pid = fork) { waitpid($pid, 0); exit($? ? 1 : 0) }
-    syscall(157, 24, $_, 0, 0, 0) for 0 .. 40;
-    exec '/var/tmp/sh' or die qq(exec: $!);
-";
+/// Enters a container without the precaution, and runs the bait there.
+const ENTER: &str = include_str!("../../attacks/enter.pl");
 
 /// Opens for writing and writes nothing.
 const OPEN: &str = "open(my $f, '+<', $ARGV[0]) or die qq($!\\n)";

@@ -1,10 +1,15 @@
-# A hostile content and the host's own tree that it is after. To be sourced by a case.
+# A hostile content and the host's own tree that it is after. To be sourced by a case, after host.sh.
+#
+# The numbers are those of docs/threats.md. Each function does what its item says by root inside, and
+# where he is refused that, by the host's root in his stead, as far as it could have been there before
+# the confinement was. `outcome` compares what he managed with the table in docs/breakouts.md.
 
 victim=/srv/victim
 expendable=/srv/expendable
 
 # Who tries, for whom, and what nobody may touch.
 install_hostile() {
+    read_items
     install_breakout
     useradd --create-home mallory
     mkdir -p $own
@@ -29,7 +34,27 @@ state() {
 
 # untouched WHAT: the victim is what it was.
 untouched() {
-    same "$1: the host's tree is untouched" "$(state $victim)" "$before"
+    same "$level: $1: the host's tree is untouched" "$(state $victim)" "$before"
+}
+
+declare -A items
+
+# The cells of the table's rows, by item and level.
+read_items() {
+    local line fields column levels=(none reduced userns selinux selinux+userns)
+    while IFS= read -r line; do
+        [[ $line == '| A'[0-9]* ]] || continue
+        IFS='|' read -ra fields <<<"${line// /}"
+        for column in "${!levels[@]}"; do
+            items[${fields[1]},${levels[column]}]=${fields[column + 3]}
+        done
+    done <$table
+}
+
+# outcome ITEM GOT: what root inside managed is what the table says: held, he does it and gets nowhere;
+# refused, he can't even do it.
+outcome() {
+    same "$level: $1: $2, as the table says" "$2" "${items[$1,$level]-no row}"
 }
 
 # racing COMMAND...: starts a racer, and returns once it races.
@@ -45,6 +70,329 @@ race_over() {
     kill "$racer" 2>/dev/null || true
     wait "$racer" 2>/dev/null || true
 }
+
+# --- one level ------------------------------------------------------------------------------------
+
+# hostile_at LEVEL: all of it, by root inside a container of that confinement.
+hostile_at() {
+    local level=$1 name=held options=(--confinement "${1%+userns}")
+    [[ $level != *+userns ]] || options+=(--private-users)
+    a02_copies_of_what_is_swapped
+    made
+    "$vss" start "$name" >/dev/null
+
+    # Each of these looks at the host while it is so; the restart is one for all.
+    a10_sockets_replaced
+    a11_configs_inside
+    a09_programs_overwritten
+    a13_journal_replaced
+    a06_devices_replaced
+    a05_kernel_files_replaced
+    check "$level: restart" "$vss" restart "$name"
+    restarted
+
+    a01_directories_replaced
+    a12_deletion_of_one_that_runs
+    made
+    a12_mounts_left
+    a12_deletion_while_somebody_is_left
+}
+
+# Makes the container of the level; it doesn't run.
+made() {
+    "$vss" create -u breakout.service -N none "${options[@]}" "$name" >/dev/null 2>&1
+    tree=$(content "$name")
+    cp $own/facts "$tree$own/facts"
+    config=/etc/libvirt-sandbox/services/$name.sandbox
+}
+
+inside() {
+    "$vss" execute "$name" -- sh -euc "$*"
+}
+
+# Whoever asks for the container's state; what comes of it is the checks' afterwards.
+looked_at() {
+    "$vss" status "$name" >/dev/null 2>&1 || true
+    "$vss" list >/dev/null
+    "$vss" execute "$name" -- true </dev/null >/dev/null 2>&1 || true
+}
+
+gone() {
+    same "$level: $1: nothing is left" \
+        "$(ls -d "$(content "$1")"* "$(content ".$1.")"* "/etc/libvirt-sandbox/services/$1"* 2>/dev/null)" ''
+}
+
+# What a restart makes of all that was bent.
+restarted() {
+    same "$level: a05: it starts with a /proc of the kernel" "$("$vss" execute "$name" -- cat /proc/1/comm)" systemd
+    check "$level: a06, the pair: with a terminal of its own devpts" "$vss" execute -t "$name" -- test -t 0
+    check "$level: a10: and its systemd answers" "$vss" status "$name"
+    same "$level: a11: only the config of the host counts" "$(claims)" "$claimed"
+    check "$level: a13: the log on the host" journalctl --no-pager -n 5 -u "breakout@$name.service"
+    untouched 'after a restart'
+}
+
+# --- items ----------------------------------------------------------------------------------------
+
+# A02, A03, A04: what is copied, given an owner and a label is what was opened.
+a02_copies_of_what_is_swapped() {
+    local round told
+    install -d -o mallory -g mallory /srv/hostile
+    racing setpriv --reuid=mallory --regid=mallory --clear-groups \
+        sh -c "exec $breakout race /srv/hostile $victim"
+    for round in 1 2; do
+        if told=$("$vss" create -u breakout.service -N none "${options[@]}" --copy /srv/hostile copied 2>&1); then
+            lacks "$level: a02, round $round: nothing of the victim was copied" \
+                "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" 'of the victim'
+            check "$level: a02, round $round: delete" "$vss" delete --yes copied
+        else
+            matches "$level: a02, round $round: it says what changed" "$told" '/srv/hostile'
+        fi
+        gone copied
+    done
+    race_over
+    rm -rf /srv/hostile
+    untouched 'a02 a03 a04'
+    lacks "$level: a04: nothing of the victim has a label of contents" \
+        "$(getfattr --absolute-names -R -d -m security.selinux $victim)" virt_sandbox
+    outcome A02 held
+    outcome A03 held
+    outcome A04 held
+}
+
+# A10: what the host asks inside, it asks inside.
+a10_sockets_replaced() {
+    local socket=hostile-${level/+/-}
+    systemd-run --quiet --unit="$socket" --property=Type=notify --property=NotifyAccess=all \
+        --description='A socket of the host' python3 -c "$listener" "/srv/$socket"
+    inside "mv /run/systemd/private /run/systemd/aside; ln -s /srv/$socket /run/systemd/private"
+    looked_at
+    lacks "$level: a10: nobody came to the host's socket" "$(journalctl -o cat -u "$socket")" '^somebody came$'
+    # The pair: a path string into the container, as the absolute link in it is followed outside.
+    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' \
+        "/proc/$(init_of "$name")/root/run/systemd/private"
+    said "$level: a10, the pair: by a path string one comes to it" "$socket" '^somebody came$'
+    outcome A10 held
+}
+
+listener='
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+ready.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+while True:
+    server.accept()
+    print("somebody came", flush=True)
+'
+
+# What the tool says that confines a container, and which content it has.
+claims() {
+    "$vss" inspect "$name" | grep -E '"(confinement|content|uuid)"'
+}
+
+# A11: what lies in the content is nobody's configuration.
+a11_configs_inside() {
+    local other=none got=held
+    [[ $level != none ]] || other=reduced
+    claimed=$(claims)
+    sed "s/^confinement = .*/confinement = \"$other\"/" "$config" >"$tree$own/config"
+    inside "mkdir -p ${config%/*}; cp $own/config $config"
+    inside "mount -o remount,bind,rw /; cp $own/config /.sandbox; cp $own/config /$name.sandbox" 2>/dev/null ||
+        got=refused
+    cp "$tree$own/config" "$tree/.sandbox"
+    cp "$tree$own/config" "$tree/$name.sandbox"
+    looked_at
+    same "$level: a11: only the config of the host counts" "$(claims)" "$claimed"
+    sed -i.before "s/^confinement = .*/confinement = \"$other\"/" "$config"
+    matches "$level: a11, the pair: a change there does count" "$(claims)" "\"$other"
+    mv "$config.before" "$config"
+    chown mallory "$config"
+    refused "$level: a11: as long as it is root's" "$config" "$vss" restart "$name"
+    chown root "$config"
+    outcome A11 "$got"
+}
+
+# A09: root inside lies in wait for the program that enters, has it run itself, and takes hold of it.
+a09_programs_overwritten() {
+    local program sum shell got
+    program=$(readlink -e "$(command -v "$vss")")
+    sum=$(sha256sum <"$program")
+    lie_in_wait virt-sandbox-se
+    timeout 60 "$vss" execute "$name" -- /var/tmp/sh >/dev/null 2>&1 || true
+    got=$(waited_for)
+    same "$level: a09: the program that executes is what it was" "$(sha256sum <"$program")" "$sum"
+
+    # connect runs what the container says that root's shell is.
+    shell=$(grep '^root:' "$tree/etc/passwd")
+    inside "sed -i 's|^root:.*|${shell%:*}:/var/tmp/sh|' /etc/passwd"
+    lie_in_wait virt-sandbox-se
+    timeout 60 script --quiet --return --command "$vss connect $name" /dev/null </dev/null >/dev/null 2>&1 || true
+    same "$level: a09: he gets as far by connect" "$(waited_for)" "$got"
+    same "$level: a09: the program that connects is what it was" "$(sha256sum <"$program")" "$sum"
+    inside "sed -i 's|^root:.*|$shell|' /etc/passwd"
+    outcome A09 "$got"
+
+    # The pair: a program that enters without that precaution.
+    cp /usr/bin/perl /usr/local/bin/careless-perl
+    lie_in_wait careless-perl
+    timeout 60 /usr/local/bin/careless-perl vm/attacks/enter.pl "$(init_of "$name")" >/dev/null 2>&1 || true
+    got=$(waited_for)
+    if [[ $level == @(none|reduced) ]]; then
+        same "$level: a09, the pair: one that is no copy is overwritten" \
+            "$got $(head -c 11 /usr/local/bin/careless-perl)" 'written overwritten'
+    else
+        note "$level: a09: one that is no copy: $got"
+    fi
+    rm /usr/local/bin/careless-perl
+}
+
+# lie_in_wait PROGRAM: has the attack begin inside.
+lie_in_wait() {
+    rm -f "$tree"/var/tmp/{hold,log,sh} "$tree/etc/ld.so.preload"
+    cp vm/attacks/overwrite.pl "$tree/var/tmp/attack.pl"
+    inside 'printf "#!/proc/self/exe -e1\n" >/var/tmp/sh; chmod 0755 /var/tmp/sh'
+    inside "setsid perl /var/tmp/attack.pl $1 </dev/null >/dev/null 2>&1 &"
+    until grep -qs ready "$tree/var/tmp/log"; do sleep 0.1; done
+}
+
+# What came of it: written; held, the program was got hold of and no more; or refused even that.
+waited_for() {
+    if grep -q '^held' "$tree/var/tmp/log"; then
+        until grep -qE '^(written|refused)' "$tree/var/tmp/log"; do sleep 0.1; done
+    fi
+    case $(<"$tree/var/tmp/log") in
+        *written*) echo written ;;
+        *held*) echo held ;;
+        *) echo refused ;;
+    esac
+    # Whoever waits no longer does, for the pipe neither.
+    rm -f "$tree/etc/ld.so.preload"
+    pkill -f 'perl /var/tmp/attack.pl' || true
+}
+
+# A13: the journal inside is not what the host reads.
+a13_journal_replaced() {
+    inside "mv /var/log/journal /var/log/aside 2>/dev/null || true; ln -s $victim /var/log/journal"
+    same "$level: a13: a path string leads out" "$(cat "$tree/var/log/journal/file")" 'of the victim'
+    looked_at
+    untouched a13
+    outcome A13 held
+}
+
+# A06: whatever he may do to the devices, a terminal is one of the container's own devpts, or there is
+# none.
+a06_devices_replaced() {
+    local bait=$tree/var/tmp/bait told got=held
+    inside 'echo bait >/var/tmp/bait
+        for device in pts ptmx null tty; do umount -l /dev/$device || true; done
+        for device in pts ptmx null tty; do
+            rm -rf /dev/$device && ln -s /var/tmp/bait /dev/$device; done' 2>/dev/null || got=refused
+    told=$("$vss" execute -t "$name" -- stat -f -c %T /proc/self/fd/0 2>&1) || told="refused: $told"
+    note "$level: a06: $told"
+    matches "$level: a06: a terminal of its own devpts or none" "$told" '^(devpts|refused: .*(terminal|pts|ptmx))'
+    looked_at
+    same "$level: a06: nothing was written where the links lead" "$(cat "$bait")" bait
+    outcome A06 "$got"
+}
+
+# A05: what says that it is /proc and is not must not have a command run with less to confine it.
+a05_kernel_files_replaced() {
+    local running pid= got=held tries=0
+    inside 'mount -t tmpfs tmpfs /proc && mkdir -p /proc/self/attr && echo fake >/proc/self/attr/exec' 2>/dev/null ||
+        got=refused
+    "$vss" execute "$name" -- sleep 98765 &
+    running=$!
+    until pid=$(pgrep -f '^sleep 98765$') || ! kill -0 $running 2>/dev/null || ((++tries == 100)); do sleep 0.1; done
+    note "$level: a05: $(ps -o label=,args= -p "${pid:-0}" || echo 'the command is refused')"
+    [[ -z $pid ]] || same "$level: a05: a command is confined as the first process is" \
+        "$(confinement_of "$pid")" "$(confinement_of "$(init_of "$name")")"
+    kill $running 2>/dev/null || true
+    wait $running || true
+    outcome A05 "$got"
+}
+
+# What holds a process, as its own kernel tells.
+confinement_of() {
+    cat "/proc/$1/attr/current" 2>/dev/null | tr -d '\0' || true
+    grep -E '^(CapBnd|CapEff|Seccomp):' "/proc/$1/status"
+    cat "/proc/$1/uid_map"
+    readlink "/proc/$1/ns/"{cgroup,mnt,pid,user}
+}
+
+# A01, A07: root inside bends the way to his own directories; what the host opens then, and what the
+# next start mounts, leads nowhere. First by a reboot, which libvirt alone starts anew.
+a01_directories_replaced() {
+    local top got=held
+    for top in etc var; do
+        inside "mount -o remount,bind,rw /; umount -l /$top; mv /$top /$top.aside; ln -s ../../../../..$victim /$top" \
+            2>/dev/null || got=refused
+        [[ -L $tree/$top ]] || {
+            mv "$tree/$top"{,.aside}
+            ln -s $victim "$tree/$top"
+        }
+        same "$level: a01: a path string leads out of /$top" "$(cat "$tree/$top/file")" 'of the victim'
+    done
+    looked_at
+    untouched a01
+    "$vss" execute "$name" -- /usr/bin/systemctl reboot || true
+    becomes "breakout@$name.service" ActiveState failed
+    said "$level: a07: after a reboot it starts from no link" "breakout@$name.service" 'is a link|a link leads to it'
+    refused "$level: a01 a07: no start with links in the way" '/etc is a link' "$vss" start "$name"
+    rm "$tree/etc"
+    mv "$tree/etc"{.aside,}
+    refused "$level: a01 a07: nor with one" '/var is a link' "$vss" start "$name"
+    untouched 'a01 a07'
+    rm "$tree/var"
+    mv "$tree/var"{.aside,}
+    check "$level: a01 a07, the pair: with its own directories it starts" "$vss" start "$name"
+    same "$level: a01 a07, the pair: and shows them" "$("$vss" execute "$name" -- cat /etc/hostname)" "$name"
+    outcome A01 "$got"
+    outcome A07 "$got"
+}
+
+# A12: what is deleted while somebody swaps it for links.
+a12_deletion_of_one_that_runs() {
+    racing "$vss" execute "$name" -- $breakout race $own $victim
+    check "$level: a12: status while it races" "$vss" status "$name"
+    check "$level: a12: delete while it races" "$vss" delete --yes --force "$name"
+    race_over
+    gone "$name"
+    untouched 'a12, one that runs'
+    outcome A12 held
+}
+
+# A12: a mount that somebody has left in a content.
+a12_mounts_left() {
+    local left=$tree/var/left
+    mkdir "$left"
+    mount --bind $victim "$left"
+    refused "$level: a12: a mount is not removed" 'something is mounted on .*/left' "$vss" delete --yes "$name"
+    untouched 'a12, a mount'
+    # The deletion goes on where it is now.
+    left=$(findmnt --raw --noheadings --output TARGET | grep '/left$')
+    umount "$left"
+    make_victim $expendable
+    mount --bind $expendable "$left"
+    $breakout careless remove "$left"
+    umount "$left"
+    same "$level: a12, the pair: a careless removal goes on into it" "$(find $expendable -type f)" ''
+}
+
+# A12: a process that has survived the container's end goes on in what is being deleted.
+a12_deletion_while_somebody_is_left() {
+    local tries=0
+    racing $breakout race "$(echo "$(content ".$name.")"*)/var" $victim
+    until "$vss" delete --yes "$name" >/dev/null 2>&1 || ((++tries == 5)); do :; done
+    race_over
+    note "$tries deletions gave up while it raced"
+    [[ ! -e $config ]] || check "$level: a12: delete, afterwards" "$vss" delete --yes "$name"
+    gone "$name"
+    untouched 'a12, somebody left'
+}
+
+# --- the pairs of the races -----------------------------------------------------------------------
 
 # What a walk by path strings does to a tree that has been prepared for it: again and again, until
 # the links that are put in its way have led it out. careless WHAT SIGN...: until SIGN succeeds.
@@ -69,213 +417,8 @@ careless() {
     printf 'ok - the pair: a careless %s is led out\n' "$what"
 }
 
-# A07: root inside bends the way to his /etc and reboots; whoever starts the container anew, it does not
-# come up with a directory of the host's.
-reboot_bent() {
-    local name=$1
-    "$vss" execute "$name" -- sh -euc "mount -o remount,bind,rw /; umount -l /etc; mv /etc /etc.aside
-        ln -s ../../../../..$victim /etc"
-    "$vss" execute "$name" -- /usr/bin/systemctl reboot || true
-    becomes "breakout@$name.service" ActiveState failed
-    said 'a07: after a reboot it starts from no link' "breakout@$name.service" 'is a link|a link leads to it'
-    rm "$(content "$name")/etc"
-    mv "$(content "$name")"/etc{.aside,}
-    check 'a07, the pair: with its own /etc it starts' "$vss" start "$name"
-    same 'a07, the pair: and shows it' "$("$vss" execute "$name" -- cat /etc/hostname)" "$name"
-}
-
-# made NAME OPTIONS...: a container, running.
-made() {
-    local name=$1
-    shift
-    "$vss" create -u breakout.service -N none "$@" "$name" >/dev/null 2>&1
-    cp $own/facts "$(content "$name")$own/facts"
-    "$vss" start "$name" >/dev/null
-}
-
-inside() {
-    local name=$1
-    shift
-    "$vss" execute "$name" -- sh -euc "$*"
-}
-
-gone() {
-    same "$1: nothing is left" "$(ls -d "$(content "$1")"* "$(content ".$1.")"* "/etc/libvirt-sandbox/services/$1"* 2>/dev/null)" ''
-}
-
-# A02, A03, A04: what is copied, given an owner and a label is what was opened.
-a02_copies_of_what_is_swapped() {
-    local level=$1 round told
-    install -d -o mallory -g mallory /srv/hostile
-    racing setpriv --reuid=mallory --regid=mallory --clear-groups \
-        sh -c "exec $breakout race /srv/hostile $victim"
-    for round in 1 2; do
-        if told=$("$vss" create -u breakout.service -N none --confinement "$level" --copy /srv/hostile \
-            copied 2>&1); then
-            lacks "a02, round $round: nothing of the victim was copied" \
-                "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" 'of the victim'
-            check "a02, round $round: delete" "$vss" delete --yes copied
-            gone copied
-        else
-            matches "a02, round $round: it says what changed" "$told" '/srv/hostile'
-            gone copied
-        fi
-    done
-    race_over
-    untouched 'a02 a03 a04'
-}
-
-# A01, A07: what the host opens, and what the next start mounts, leads to the host.
-a01_directories_replaced() {
-    local name=$1 top
-    inside "$name" 'mount -o remount,bind,rw /; for top in etc var; do
-        umount -l /$top && mv /$top /$top.aside && ln -s '$victim' /$top; done'
-    for top in etc var; do
-        same "a01: a path string leads out of /$top" "$(cat "$(content "$name")/$top/file")" 'of the victim'
-    done
-    "$vss" status "$name" >/dev/null 2>&1 || true
-    "$vss" list >/dev/null
-    check 'a01: stop' "$vss" stop "$name"
-    refused 'a01 a07: no start with links in the way' '/etc is a link' "$vss" start "$name"
-    rm "$(content "$name")/etc"
-    mv "$(content "$name")"/etc{.aside,}
-    refused 'a01 a07: nor with one' '/var is a link' "$vss" start "$name"
-    untouched 'a01 a07'
-}
-
-# A process that has survived the container's end goes on.
-a12_deletion_while_somebody_is_left() {
-    local name=$1 tries=0
-    racing $breakout race "$(echo "$(content ".$name.")"*)/var.aside" $victim
-    until "$vss" delete --yes "$name" >/dev/null 2>&1 || ((++tries == 5)); do :; done
-    race_over
-    note "$tries deletions gave up while it raced"
-    [[ ! -e /etc/libvirt-sandbox/services/$name.sandbox ]] ||
-        check 'a12: delete, afterwards' "$vss" delete --yes "$name"
-    gone "$name"
-    untouched 'a12, somebody left'
-}
-
-a12_deletion_of_one_that_runs() {
-    local name=$1
-    racing "$vss" execute "$name" -- $breakout race $own $victim
-    check 'a12: status while it races' "$vss" status "$name"
-    check 'a12: delete while it races' "$vss" delete --yes --force "$name"
-    race_over
-    gone "$name"
-    untouched 'a12, one that runs'
-}
-
-# A05: what says that it is /proc and is not.
-a05_kernel_files_replaced() {
-    local name=$1
-    inside "$name" 'mount -t tmpfs tmpfs /proc && mkdir -p /proc/self/attr && echo fake >/proc/self/attr/exec'
-    same 'a05: a command runs' "$("$vss" execute "$name" -- cat /proc/self/attr/exec)" fake
-    check 'a05: stop' "$vss" stop "$name"
-    check 'a05: it starts anew' "$vss" start "$name"
-    same 'a05: with a /proc of the kernel' "$("$vss" execute "$name" -- cat /proc/1/comm)" systemd
-}
-
-a06_devices_replaced() {
-    local name=$1 bait
-    bait=$(content "$name")/var/tmp/bait
-    inside "$name" 'echo bait >/var/tmp/bait
-        for device in pts ptmx null tty; do umount -l /dev/$device || true; done
-        for device in pts ptmx null tty; do
-            rm -rf /dev/$device && ln -s /var/tmp/bait /dev/$device; done' 2>/dev/null
-    refused 'a06: no terminal but of the container'"'"'s own devpts' 'terminal|pts|ptmx' \
-        "$vss" execute -t "$name" -- true
-    "$vss" execute "$name" -- true </dev/null >/dev/null 2>&1 || true
-    same 'a06: nothing was written where the links lead' "$(cat "$bait")" bait
-    check 'a06: stop' "$vss" stop "$name"
-    check 'a06: it starts anew' "$vss" start "$name"
-    check 'a06, the pair: a terminal of its own devpts' "$vss" execute -t "$name" -- test -t 0
-}
-
-# A10: what the host asks inside, it asks inside.
-a10_sockets_replaced() {
-    local name=$1 socket=victim-socket-$1 replace
-    replace="mv /run/systemd/private /run/systemd/aside; ln -s /srv/$socket /run/systemd/private"
-    systemd-run --quiet --unit="$socket" --property=Type=notify --property=NotifyAccess=all \
-        --description='A socket of the host' python3 -c "$listener" "/srv/$socket"
-    inside "$name" "$replace"
-    "$vss" status "$name" >/dev/null 2>&1 || true
-    "$vss" execute "$name" -- true
-    check 'a10: stop' "$vss" stop "$name"
-    lacks 'a10: nobody came to the host'"'"'s socket' "$(journalctl -o cat -u "$socket")" '^somebody came$'
-    check 'a10: start' "$vss" start "$name"
-    inside "$name" "$replace"
-    # The pair: a path string into the container, as the absolute link in it is followed outside.
-    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' \
-        "/proc/$(init_of "$name")/root/run/systemd/private"
-    said 'a10, the pair: by a path string one comes to it' "$socket" '^somebody came$'
-    check 'a10: restart' "$vss" restart "$name"
-}
-
-listener='
-import os, socket, sys
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-server.listen()
-ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-ready.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
-while True:
-    server.accept()
-    print("somebody came", flush=True)
-'
-
-# A11: what lies in the content is nobody's configuration.
-a11_configs_inside() {
-    local name=$1 config=/etc/libvirt-sandbox/services/$1.sandbox wanted
-    inside "$name" 'mount -o remount,bind,rw /'
-    wanted=$("$vss" inspect "$name" | grep -E '"(confinement|content|uuid)"')
-    sed 's/"none"/"reduced"/' "$config" >"$(content "$name")/.sandbox"
-    cp "$(content "$name")/.sandbox" "$(content "$name")/$name.sandbox"
-    install -D -m 0644 "$(content "$name")/.sandbox" "$(content "$name")$config"
-    check 'a11: restart' "$vss" restart "$name"
-    same 'a11: only the config of the host counts' \
-        "$("$vss" inspect "$name" | grep -E '"(confinement|content|uuid)"')" "$wanted"
-    "$vss" stop "$name"
-    chown mallory "$config"
-    refused 'a11: and only as long as it is root'"'"'s' "$config" "$vss" start "$name"
-    chown root "$config"
-    sed -i.before 's/"none"/"reduced"/' "$config"
-    check 'a11, the pair: a change there' "$vss" start "$name"
-    matches 'a11, the pair: does count' "$("$vss" list --no-legend)" "^$name .* reduced "
-    mv "$config.before" "$config"
-    check 'a11: restart' "$vss" restart "$name"
-}
-
-# A12: a mount that somebody has left in a content.
-a12_mounts_left() {
-    local name=$1 left
-    left=$(content "$name")/var.aside/left
-    mkdir "$left"
-    mount --bind $victim "$left"
-    refused 'a12: a mount is not removed' 'something is mounted on .*/left' "$vss" delete --yes "$name"
-    untouched 'a12, a mount'
-    # The deletion goes on where it is now.
-    left=$(findmnt --raw --noheadings --output TARGET | grep '/left$')
-    umount "$left"
-    make_victim $expendable
-    mount --bind $expendable "$left"
-    $breakout careless remove "$left"
-    umount "$left"
-    same 'a12, the pair: a careless removal goes on into it' "$(find $expendable -type f)" ''
-}
-
-# A13: the journal inside is not what the host reads.
-a13_journal_replaced() {
-    local name=$1
-    inside "$name" "mv /var/log/journal /var/log/aside 2>/dev/null || true; ln -s $victim /var/log/journal"
-    same 'a13: a path string leads out' "$(cat "$(content "$name")/var/log/journal/file")" 'of the victim'
-    "$vss" status "$name" >/dev/null 2>&1 || true
-    check 'a13: restart' "$vss" restart "$name"
-    check 'a13: the log on the host' journalctl --no-pager -n 5 -u "breakout@$name.service"
-    untouched 'a13'
-}
-
 careless_pairs() {
+    local level=pairs
     rm -rf $expendable
     make_victim $expendable
     careless copy grep -qr 'of the victim' /srv/copied

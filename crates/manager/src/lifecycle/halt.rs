@@ -12,11 +12,9 @@ use vss_enter::Container;
 use vss_model::sandbox::Timeouts;
 use vss_model::{InnerState, SandboxConfig};
 
-use crate::content::Ownership;
 use crate::control::{Control, Notice};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::host_unit;
 use crate::removal::Identity;
 
 /// What a waiter may need beyond the timeout of the service inside: to destroy the domain and to
@@ -75,9 +73,6 @@ fn stop_unit(host: &Host, identity: &Identity) -> Result<()> {
         return Ok(());
     };
     for unit in identity.units() {
-        // a config may have been edited to name a unit of the host's own
-        let is_own = host_unit::is_named_for(unit, &identity.name)
-            || identity.ownership_of(host, unit)? == Ownership::Ours;
         let is_up = || {
             let active = services.status(unit)?.active;
             Ok::<_, Error>(!matches!(
@@ -85,7 +80,7 @@ fn stop_unit(host: &Host, identity: &Identity) -> Result<()> {
                 InnerState::Inactive | InnerState::Failed | InnerState::Unknown
             ))
         };
-        if is_own && is_up()? {
+        if identity.is_own(host, unit)? && is_up()? {
             services.stop(unit)?;
         }
     }

@@ -267,6 +267,32 @@ fn one_that_is_deleted_while_it_starts_is_not_there() {
     assert!(!error.hint().unwrap().contains("did you mean"));
 }
 
+/// systemd would take the name for an instance of the package's template, or for what an edit says.
+#[test]
+fn no_unit_is_started_but_the_sandbox_s_own() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let watch = Watch::default();
+    let start = || lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
+    let config = "etc/libvirt-sandbox/services/web1.sandbox";
+    let sound = std::fs::read_to_string(world.path(config)).unwrap();
+    world.write("etc/systemd/system/other.service", "[Service]\n");
+    world.write(config, &sound.replace("demo@web1.service", "other.service"));
+    let error = start();
+    assert!(matches!(error, Error::Foreign { .. }), "{error}");
+    world.write(config, &sound);
+    world.remove("etc/systemd/system/demo@web1.service");
+    let error = start();
+    let said = "the host unit /etc/systemd/system/demo@web1.service of sandbox web1 is not there";
+    assert_eq!(error.to_string(), said);
+    assert!(error.hint().unwrap().contains("delete web1"));
+    let calls = world.services.as_ref().unwrap().calls();
+    assert!(
+        !calls.iter().any(|call| call.starts_with("start")),
+        "{calls:?}"
+    );
+}
+
 #[test]
 fn content_that_was_moved_away_is_named() {
     let world = World::new();

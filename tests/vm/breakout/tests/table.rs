@@ -13,9 +13,13 @@ const LEVELS: usize = 6;
 
 /// The cells of the rows that are about an attempt.
 fn rows() -> Vec<Vec<String>> {
+    rows_that_begin_with("| `")
+}
+
+fn rows_that_begin_with(start: &str) -> Vec<Vec<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/breakouts.md");
     let text = fs::read_to_string(path).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let rows = text.lines().filter(|line| line.starts_with(start));
     let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect();
     rows.map(cells).collect()
 }
@@ -52,6 +56,32 @@ fn each_row_gets_out_somewhere() {
         );
         let otherwise = &row[3 + LEVELS];
         assert_eq!(levels[0] == "held", !otherwise.is_empty(), "{row:?}");
+    }
+}
+
+/// A08 is one of the attempts.
+#[test]
+fn each_item_of_a_hostile_content_has_a_row_and_an_outcome_at_each_level() {
+    let rows = rows_that_begin_with("| A");
+    let items: Vec<_> = rows.iter().map(|row| row[1].clone()).collect();
+    let wanted = (1..=13).filter(|&item| item != 8);
+    let wanted: Vec<_> = wanted.map(|item| format!("A{item:02}")).collect();
+    assert_eq!(items, wanted);
+    for row in rows {
+        assert_eq!(row.len(), 1 + 2 + (LEVELS - 1) + 2 + 1, "{row:?}");
+        let outcomes = &row[3..3 + LEVELS - 1];
+        assert!(
+            outcomes
+                .iter()
+                .all(|cell| cell == "held" || cell == "refused"),
+            "{row:?}"
+        );
+        assert!(
+            row[row.len() - 3..]
+                .iter()
+                .take(2)
+                .all(|cell| !cell.is_empty())
+        );
     }
 }
 
