@@ -50,6 +50,8 @@ pub(crate) enum Error {
         found: String,
         wanted: String,
     },
+    #[error("{name} is not started: its content {} is not there", .path.display())]
+    NoContent { path: PathBuf, name: SandboxName },
     #[error("{name} is not started: {} is {}", .path.display(), whose(.owner.as_ref(), *.marked))]
     NotOwn {
         path: PathBuf,
@@ -137,6 +139,9 @@ impl Error {
             )),
             Self::NotOwn { name, .. } => Some(format!(
                 "put back what the config had for path, or create {name} anew"
+            )),
+            Self::NoContent { name, .. } => Some(format!(
+                "put it back, or `virt-sandbox-service delete {name}`"
             )),
             Self::Claimed { config, .. } => {
                 Some(format!("put back what {} had there", config.display()))

@@ -9,6 +9,14 @@ use crate::error::Error;
 /// Refuses a config that names another's content, label, address or users.
 pub(crate) fn check(config: &SandboxConfig, store: &Store) -> Result<(), Error> {
     let content = config.content.as_path();
+    if let Err(error) = content.symlink_metadata()
+        && error.kind() == std::io::ErrorKind::NotFound
+    {
+        return Err(Error::NoContent {
+            path: content.to_owned(),
+            name: config.name.clone(),
+        });
+    }
     let mark = vss_tree::mark_of(content)?;
     if mark != Some(config.uuid) {
         let names = store.names()?;
@@ -56,9 +64,10 @@ mod tests {
         std::fs::write(file, text).unwrap();
         let mut config = store.load(&name).unwrap();
         let content = place.path().join("content");
-        std::fs::create_dir(&content).unwrap();
         config.content = vss_model::AbsPath::new(&content).unwrap();
         let told = |config: &SandboxConfig| check(config, &store).unwrap_err().to_string();
+        assert!(told(&config).ends_with("content is not there"));
+        std::fs::create_dir(&content).unwrap();
         assert!(
             told(&config).contains("no sandbox's content"),
             "{}",
