@@ -1,5 +1,8 @@
 //! Finding a unit on disk: search path, templates, aliases, masks, drop-ins (systemd.unit(5)).
 
+mod scripts;
+mod side;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -9,8 +12,10 @@ use crate::error::Result;
 use crate::files::{Files, join};
 use crate::settings::Settings;
 use crate::specifier::SpecifierContext;
-use crate::sysv::{self, Header};
+use crate::sysv;
 use crate::text;
+
+use side::side_names;
 
 /// Where units are searched, the strongest first. What generators made for the running host is
 /// left out: it would not be there in a container.
@@ -262,79 +267,6 @@ impl Finder {
         })
     }
 
-    /// The init scripts that units are made of.
-    fn scripts(&self) -> Result<Vec<String>> {
-        let (Ok(directory), Ok(generator)) = (
-            sysv::SCRIPTS.parse::<AbsPath>(),
-            sysv::GENERATOR.parse::<AbsPath>(),
-        ) else {
-            return Ok(Vec::new());
-        };
-        if !self.files.exists(&generator)? {
-            return Ok(Vec::new());
-        }
-        let mut scripts = self.files.list(&directory)?;
-        let mut error = None;
-        scripts.retain(|name| {
-            if sysv::is_left_over(name) {
-                return false;
-            }
-            join(&directory, name)
-                .and_then(|path| self.files.is_program(&path))
-                .unwrap_or_else(|e| {
-                    error.get_or_insert(e);
-                    false
-                })
-        });
-        error.map_or(Ok(scripts), Err)
-    }
-
-    /// The init script of this name, or one that says it provides it.
-    fn find_script(&self, asked: &UnitName) -> Result<Option<Found>> {
-        if asked.suffix() != "service" || asked.instance().is_some() || asked.is_template() {
-            return Ok(None);
-        }
-        let scripts = self.scripts()?;
-        let named = scripts
-            .iter()
-            .find(|s| sysv::unit_stem(s) == asked.prefix());
-        if let Some(script) = named {
-            return self.script(script, asked);
-        }
-        for script in &scripts {
-            let Ok(name) = format!("{}.service", sysv::unit_stem(script)).parse::<UnitName>()
-            else {
-                continue;
-            };
-            if self.first(&name)?.is_none()
-                && let Some(found) = self.script(script, asked)?
-            {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The unit of a script, if it is or provides what was asked for.
-    fn script(&self, script: &str, asked: &UnitName) -> Result<Option<Found>> {
-        let stem = sysv::unit_stem(script);
-        let fragment = join(&AbsPath::root(), Path::new(sysv::SCRIPTS).join(script))?;
-        let (Ok(name), Some(bytes)) = (
-            format!("{stem}.service").parse::<UnitName>(),
-            self.files.read(&fragment)?,
-        ) else {
-            return Ok(None);
-        };
-        let header = Header::of(&bytes);
-        let provides = header.provides.iter().any(|p| p == asked.prefix());
-        Ok((name == *asked || provides).then(|| Found {
-            generated: Some(header.unit(stem, &fragment.to_string())),
-            name,
-            fragment,
-            masked: false,
-        }))
-    }
-
     /// The strongest file of this name, or of its template.
     fn first(&self, name: &UnitName) -> Result<Option<AbsPath>> {
         for candidate in std::iter::once(name.clone()).chain(name.template()) {
@@ -451,52 +383,5 @@ fn alias_target(name: &UnitName, target: &UnitName) -> Option<UnitName> {
     match name.instance() {
         Some(instance) if target.is_template() => target.instantiate(instance).ok(),
         _ => Some(target.clone()),
-    }
-}
-
-/// The names under which a unit has directories of drop-ins: `a-b@i`, `a-b@`, `a-@i`, `a-@`.
-fn side_names(name: &UnitName) -> Vec<String> {
-    let suffix = name.suffix();
-    let mut out = Vec::new();
-    let mut prefix = name.prefix().to_owned();
-    loop {
-        match name.instance() {
-            Some(instance) => {
-                out.push(format!("{prefix}@{instance}.{suffix}"));
-                out.push(format!("{prefix}@.{suffix}"));
-            }
-            None if name.is_template() => out.push(format!("{prefix}@.{suffix}")),
-            None => out.push(format!("{prefix}.{suffix}")),
-        }
-        let shorter = prefix.trim_end_matches('-').rfind('-');
-        match shorter {
-            Some(dash) => prefix.truncate(dash + 1),
-            None => return out,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn side_names_go_from_whole_to_prefix() {
-        let names = |unit: &str| side_names(&unit.parse().unwrap());
-        assert_eq!(
-            names("a-b-c.service"),
-            ["a-b-c.service", "a-b-.service", "a-.service"]
-        );
-        assert_eq!(
-            names("a-b@i-j.service"),
-            [
-                "a-b@i-j.service",
-                "a-b@.service",
-                "a-@i-j.service",
-                "a-@.service"
-            ]
-        );
-        assert_eq!(names("a@.socket"), ["a@.socket"]);
-        assert_eq!(names("a.service"), ["a.service"]);
     }
 }
