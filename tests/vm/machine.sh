@@ -20,12 +20,20 @@ accelerator() {
 machine_facts() {
     qemu-system-x86_64 --version | head -n 1
     accelerator
-    declare -f machine_hardware kernel_line
+    declare -f processor machine_hardware kernel_line
+}
+
+# An emulated processor is the faster the less it has.
+processor() {
+    case $(accelerator) in
+        kvm) echo max,la57=off ;;
+        *) echo Nehalem ;;
+    esac
 }
 
 machine_hardware() {
     printf '%s\n' -nodefaults -no-user-config -display none -M q35 -accel "$(accelerator)" \
-        -cpu max,la57=off -smp 2 -m 3072 -device virtio-rng-pci -device virtio-serial-pci
+        -cpu "$(processor)" -smp 2 -m 3072 -device virtio-rng-pci -device virtio-serial-pci
 }
 
 # The kernel's parameters for a kind of host.

@@ -136,20 +136,18 @@ restarted() {
 
 # A02, A03, A04: what is copied, given an owner and a label is what was opened.
 a02_copies_of_what_is_swapped() {
-    local round told
+    local told
     install -d -o mallory -g mallory /srv/hostile
     racing setpriv --reuid=mallory --regid=mallory --clear-groups \
         sh -c "exec $breakout race /srv/hostile $victim"
-    for round in 1 2; do
-        if told=$("$vss" create -u breakout.service -N none "${options[@]}" --copy /srv/hostile copied 2>&1); then
-            lacks "$level: a02, round $round: nothing of the victim was copied" \
-                "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" 'of the victim'
-            check "$level: a02, round $round: delete" "$vss" delete --yes copied
-        else
-            matches "$level: a02, round $round: it says what changed" "$told" '/srv/hostile'
-        fi
-        gone copied
-    done
+    if told=$("$vss" create -u breakout.service -N none "${options[@]}" --copy /srv/hostile copied 2>&1); then
+        lacks "$level: a02: nothing of the victim was copied" \
+            "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" 'of the victim'
+        check "$level: a02: delete" "$vss" delete --yes copied
+    else
+        matches "$level: a02: it says what changed" "$told" '/srv/hostile'
+    fi
+    gone copied
     race_over
     rm -rf /srv/hostile
     untouched 'a02 a03 a04'
@@ -234,17 +232,13 @@ a09_programs_overwritten() {
     inside "sed -i 's|^root:.*|$shell|' /etc/passwd"
     outcome A09 "$got"
 
-    # The pair: a program that enters without that precaution.
+    # The pair: a program that enters without that precaution, where nobody else stops him.
+    [[ $level == @(none|reduced) ]] || return 0
     cp /usr/bin/perl /usr/local/bin/careless-perl
     lie_in_wait careless-perl
     timeout 60 /usr/local/bin/careless-perl vm/attacks/enter.pl "$(init_of "$name")" >/dev/null 2>&1 || true
-    got=$(waited_for)
-    if [[ $level == @(none|reduced) ]]; then
-        same "$level: a09, the pair: one that is no copy is overwritten" \
-            "$got $(head -c 11 /usr/local/bin/careless-perl)" 'written overwritten'
-    else
-        note "$level: a09: one that is no copy: $got"
-    fi
+    same "$level: a09, the pair: one that is no copy is overwritten" \
+        "$(waited_for) $(head -c 11 /usr/local/bin/careless-perl)" 'written overwritten'
     rm /usr/local/bin/careless-perl
 }
 
@@ -284,13 +278,16 @@ a13_journal_replaced() {
 # A06: whatever he may do to the devices, a terminal is one of the container's own devpts, or there is
 # none.
 a06_devices_replaced() {
-    local bait=$tree/var/tmp/bait told got=held
+    local bait=$tree/var/tmp/bait told links got=held
     inside 'echo bait >/var/tmp/bait
-        for device in pts ptmx null tty; do umount -l /dev/$device || true; done
         for device in pts ptmx null tty; do
-            rm -rf /dev/$device && ln -s /var/tmp/bait /dev/$device; done' 2>/dev/null || got=refused
+            umount -l /dev/$device || true
+            rm -rf /dev/$device && ln -s /var/tmp/bait /dev/$device || true
+        done' 2>/dev/null
+    links=$(inside 'find /dev -lname /var/tmp/bait')
+    [[ -n $links ]] || got=refused
     told=$("$vss" execute -t "$name" -- stat -f -c %T /proc/self/fd/0 2>&1) || told="refused: $told"
-    note "$level: a06: $told"
+    note "$level: a06: ${links//$'\n'/ }: $told"
     matches "$level: a06: a terminal of its own devpts or none" "$told" '^(devpts|refused: .*(terminal|pts|ptmx))'
     looked_at
     same "$level: a06: nothing was written where the links lead" "$(cat "$bait")" bait
