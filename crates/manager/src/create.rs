@@ -84,7 +84,7 @@ fn locked(
     control: &Control<'_>,
 ) -> Result<CreateOutcome> {
     let lock = recover::lock(host, &request.name, control)?;
-    let made = recover::recover_locked(host, &request.name, control)
+    let made = recover::recover_locked(host, &request.name, false, control)
         .and_then(|_| traces::refuse_taken(host, &request.name))
         .and_then(|()| make(host, request, options, control));
     let tidied = host.store().tidy(lock);

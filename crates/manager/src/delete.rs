@@ -58,7 +58,7 @@ fn stop_and_remove(
 ) -> Result<DeleteOutcome> {
     // a delete that was cut short is finished first: asking for it once more is no error
     let lock = recover::lock(host, name, control)?;
-    let finished = recover::recover_locked(host, name, control)?;
+    let finished = recover::recover_locked(host, name, options.force, control)?;
     let found = match find(host, name) {
         Err(Error::NoSandbox { .. }) if finished => {
             host.store().tidy(lock)?;

@@ -92,6 +92,14 @@ pub enum Error {
         /// What is in the way.
         path: AbsPath,
     },
+    /// A create or delete is at work on the sandbox, or was cut short and could not be cleaned up.
+    #[error("the {verb} of sandbox {name} is not finished")]
+    Unfinished {
+        /// The sandbox.
+        name: SandboxName,
+        /// Which.
+        verb: &'static str,
+    },
     /// The sandbox runs, and the verb is not for running ones.
     #[error("sandbox {0} is running")]
     Running(SandboxName),
@@ -195,7 +203,7 @@ pub enum Error {
     Unit(#[from] vss_unit::Error),
     /// systemd, the host's or a container's.
     #[error(transparent)]
-    Systemd(#[from] vss_unit::ManagerError),
+    Systemd(vss_unit::ManagerError),
     /// SELinux.
     #[error(transparent)]
     Selinux(#[from] vss_selinux::Error),
@@ -248,6 +256,15 @@ impl From<vss_config::Error> for Error {
     }
 }
 
+impl From<vss_unit::ManagerError> for Error {
+    fn from(error: vss_unit::ManagerError) -> Self {
+        match error {
+            vss_unit::ManagerError::Interrupted => Self::Cancelled,
+            other => Self::Systemd(other),
+        }
+    }
+}
+
 impl From<vss_tree::Error> for Error {
     fn from(error: vss_tree::Error) -> Self {
         match error {
@@ -283,6 +300,7 @@ impl Error {
             | Self::DomainTaken { .. }
             | Self::OnlyContent { .. }
             | Self::Foreign { .. }
+            | Self::Unfinished { .. }
             | Self::Running(_)
             | Self::NotRunning(_)
             | Self::Contended(_)
@@ -317,6 +335,9 @@ impl Error {
             ),
             Self::Foreign { path, .. } => {
                 format!("look at {path}, and move it away if it is not needed")
+            }
+            Self::Unfinished { name, .. } => {
+                format!("`virt-sandbox-service delete --force {name}` removes what is left of it")
             }
             Self::Running(name) => format!(
                 "`virt-sandbox-service stop {name}` first, or `virt-sandbox-service delete --force {name}`"

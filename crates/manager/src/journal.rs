@@ -21,7 +21,8 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    fn as_str(self) -> &'static str {
+    /// Its name on the command line.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Delete => "delete",
@@ -60,6 +61,13 @@ pub(crate) struct Unfinished {
     pub(crate) keep_content: bool,
     /// The journal itself.
     pub(crate) journal: Journal,
+}
+
+impl Unfinished {
+    /// Whether it has made or taken anything yet. A create begins with its journal.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.verb == Verb::Create || !self.begun.is_empty()
+    }
 }
 
 /// Begins a change of which it is known by now that it will make or take these parts.

@@ -83,12 +83,13 @@ pub fn start(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<S
 fn bring_up(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StartOutcome> {
     recover::recover(host, control)?;
     let config = traces::load(host, name)?;
+    recover::refuse_unfinished(host, name)?;
     let already = is_attended_and_up(host, &config)?;
     if !already {
         control.check()?;
         refuse_unstartable(host, &config)?;
         let started = match host.services()? {
-            Some(services) => start_unit(host, services, &config),
+            Some(services) => start_unit(host, services, &config, control),
             None => start_detached(host, &config, control),
         };
         started.map_err(|error| match error {
@@ -162,8 +163,13 @@ fn await_other_runner(host: &Host, config: &SandboxConfig, control: &Control<'_>
     Ok(if failed { Other::Failed } else { Other::Gone })
 }
 
-fn start_unit(host: &Host, services: &dyn ServiceManager, config: &SandboxConfig) -> Result<()> {
-    let job = services.start(&config.host_unit)?;
+fn start_unit(
+    host: &Host,
+    services: &dyn ServiceManager,
+    config: &SandboxConfig,
+    control: &Control<'_>,
+) -> Result<()> {
+    let job = services.start(&config.host_unit, &|| control.is_cancelled())?;
     if job.is_done() {
         return Ok(());
     }
@@ -265,7 +271,7 @@ fn bring_down(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<
     let already = !is_running(host, &identity)?;
     let killed = match (&config, already) {
         (Some(config), true) => {
-            reset_failed(host, config)?;
+            reset_failed(host, config, control)?;
             false
         }
         (None, true) => false,
@@ -280,7 +286,7 @@ fn bring_down(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<
 
 /// A unit that waits to be restarted (`Restart=`) is not running, and has to be stopped all the
 /// same.
-fn reset_failed(host: &Host, config: &SandboxConfig) -> Result<()> {
+fn reset_failed(host: &Host, config: &SandboxConfig, control: &Control<'_>) -> Result<()> {
     if let Some(services) = host.services()?
         && Identity::of(config).is_own(host, &config.host_unit)?
         && matches!(
@@ -288,7 +294,7 @@ fn reset_failed(host: &Host, config: &SandboxConfig) -> Result<()> {
             InnerState::Activating | InnerState::Active | InnerState::Reloading
         )
     {
-        services.stop(&config.host_unit)?;
+        services.stop(&config.host_unit, &|| control.is_cancelled())?;
     }
     Ok(())
 }

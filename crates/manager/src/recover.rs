@@ -4,16 +4,22 @@
 //! A create is undone and not finished because whoever asked for it saw it fail, and may ask again
 //! with other options; a delete is finished because half a sandbox is of no use to anybody.
 
+use std::time::Duration;
+
 use vss_config::Lock;
 use vss_model::SandboxName;
 
 use crate::control::{Control, Notice};
 use crate::delete;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::journal::{self, Unfinished, Verb};
+use crate::lifecycle;
 use crate::outcome::Part;
 use crate::removal;
+
+/// How often to look whether another command's work on a sandbox is over.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Cleans up after all changes that were cut short and that nobody works on. What can't be cleaned
 /// up is told as a notice: it must not stop a command on another sandbox.
@@ -26,7 +32,7 @@ pub fn recover(host: &Host, control: &Control<'_>) -> Result<()> {
         let Some(lock) = host.store().try_lock(&name)? else {
             continue;
         };
-        match recover_locked(host, &name, control) {
+        match recover_locked(host, &name, false, control) {
             Ok(_) => host.store().tidy(lock)?,
             Err(error) => control.notice(&Notice::RecoveryFailed {
                 name,
@@ -39,24 +45,49 @@ pub fn recover(host: &Host, control: &Control<'_>) -> Result<()> {
 
 /// Waits for the right to change a sandbox.
 pub(crate) fn lock(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<Lock> {
-    let notice = |_| control.notice(&Notice::Waiting(name.clone()));
-    let lock = host.store().lock(name, notice)?;
-    control.check()?;
-    Ok(lock)
+    let mut told = false;
+    loop {
+        let lock = host.store().try_lock(name)?;
+        control.check()?;
+        if let Some(lock) = lock {
+            return Ok(lock);
+        }
+        if !told {
+            control.notice(&Notice::Waiting(name.clone()));
+            told = true;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Refuses a sandbox that a change is at work on, or has left half made or half removed.
+pub(crate) fn refuse_unfinished(host: &Host, name: &SandboxName) -> Result<()> {
+    let Some(journal) = host.store().journal(name)? else {
+        return Ok(());
+    };
+    let unfinished = journal::read(journal)?;
+    if unfinished.has_begun() {
+        return Err(Error::Unfinished {
+            name: name.clone(),
+            verb: unfinished.verb.as_str(),
+        });
+    }
+    Ok(())
 }
 
 /// Cleans up after a change that was cut short, under the lock of its sandbox; whether there was
-/// one.
+/// one. What runs all the same is stopped first by `force`, and else left alone.
 pub(crate) fn recover_locked(
     host: &Host,
     name: &SandboxName,
+    force: bool,
     control: &Control<'_>,
 ) -> Result<bool> {
     let Some(journal) = host.store().journal(name)? else {
         return Ok(false);
     };
     let unfinished = journal::read(journal)?;
-    if unfinished.verb == Verb::Delete && unfinished.begun.is_empty() {
+    if !unfinished.has_begun() {
         // nothing is taken yet, and the journal may not tell yet what goes and what stays
         unfinished.journal.finish()?;
         return Ok(false);
@@ -65,7 +96,18 @@ pub(crate) fn recover_locked(
         Verb::Create => Notice::UndoneCreate(name.clone()),
         Verb::Delete => Notice::FinishedDelete(name.clone()),
     };
+    if lifecycle::is_running(host, &unfinished.identity)? {
+        if !force {
+            return Err(Error::Running(name.clone()));
+        }
+        lifecycle::halt(host, &unfinished.identity, None, control)?;
+    }
+    let run_lock = host
+        .store()
+        .run_lock(name)?
+        .ok_or_else(|| Error::Running(name.clone()))?;
     finish(host, unfinished)?;
+    run_lock.discard()?;
     control.notice(&notice);
     Ok(true)
 }

@@ -28,6 +28,9 @@ pub enum ManagerError {
         /// What it was asked.
         call: &'static str,
     },
+    /// Whoever waited for a job was told to wait no longer.
+    #[error("interrupted while systemd was at it")]
+    Interrupted,
     /// It answered with an error.
     #[error("systemd refused {call}: {}", Sanitized::text(message))]
     Refused {
@@ -179,17 +182,19 @@ pub trait ServiceManager {
     /// Where it can't be reached, refuses or does not answer in time; so for all verbs.
     fn reload(&self) -> ManagerResult<()>;
 
-    /// Starts a unit.
+    /// Starts a unit. Asked now and then, `interrupted` may end it: the unit is stopped again then,
+    /// and that is not waited for.
     ///
     /// # Errors
-    /// As [`ServiceManager::reload`]. A job that fails is no error but a [`JobResult`].
-    fn start(&self, unit: &UnitName) -> ManagerResult<JobResult>;
+    /// As [`ServiceManager::reload`], and [`ManagerError::Interrupted`]. A job that fails is no error
+    /// but a [`JobResult`].
+    fn start(&self, unit: &UnitName, interrupted: &dyn Fn() -> bool) -> ManagerResult<JobResult>;
 
-    /// Stops a unit.
+    /// Stops a unit. Asked now and then, `interrupted` may end the waiting; the job goes on.
     ///
     /// # Errors
     /// As [`ServiceManager::start`].
-    fn stop(&self, unit: &UnitName) -> ManagerResult<JobResult>;
+    fn stop(&self, unit: &UnitName, interrupted: &dyn Fn() -> bool) -> ManagerResult<JobResult>;
 
     /// Restarts a unit, or starts it.
     ///

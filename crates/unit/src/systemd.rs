@@ -24,6 +24,9 @@ use crate::properties::{Properties, bounded};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
 
+/// How often whoever waits for a job is asked whether he still does.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// A line of what ListUnits answers: the unit's name first.
 type Listed = (
     String,
@@ -205,7 +208,12 @@ impl Systemd {
 
     /// Starts a job and waits for its end. The signals are listened to before the job exists, so
     /// none is missed.
-    fn run_job(&self, job: Job, unit: &UnitName) -> ManagerResult<JobResult> {
+    fn run_job(
+        &self,
+        job: Job,
+        unit: &UnitName,
+        interrupted: &dyn Fn() -> bool,
+    ) -> ManagerResult<JobResult> {
         let name = job.call();
         let answer_by = Some(self.limits.answer_by());
         let end_by = self.limits.end_by();
@@ -216,7 +224,18 @@ impl Systemd {
                     .map_err(|e| refused(name, e))
             })
             .await?;
-            within(end_by, name, wait_for_end(&mut ends, &path)).await
+            let mut end = std::pin::pin!(wait_for_end(&mut ends, &path));
+            loop {
+                let look = Instant::now() + LOOK;
+                let until = end_by.map_or(look, |end| end.min(look));
+                match within(Some(until), name, end.as_mut()).await {
+                    Err(ManagerError::TimedOut { .. }) if interrupted() => {
+                        return Err(ManagerError::Interrupted);
+                    }
+                    Err(ManagerError::TimedOut { .. }) if end_by.is_none_or(|end| until < end) => {}
+                    other => return other,
+                }
+            }
         })
     }
 
@@ -270,20 +289,26 @@ impl ServiceManager for Systemd {
         self.call("Reload", async |manager| manager.reload().await)
     }
 
-    fn start(&self, unit: &UnitName) -> ManagerResult<JobResult> {
-        self.run_job(Job::Start, unit)
+    fn start(&self, unit: &UnitName, interrupted: &dyn Fn() -> bool) -> ManagerResult<JobResult> {
+        let result = self.run_job(Job::Start, unit, interrupted);
+        if matches!(result, Err(ManagerError::Interrupted)) {
+            self.call("StopUnit", async |manager| {
+                manager.stop_unit(unit.as_str(), "replace").await
+            })?;
+        }
+        result
     }
 
-    fn stop(&self, unit: &UnitName) -> ManagerResult<JobResult> {
-        self.run_job(Job::Stop, unit)
+    fn stop(&self, unit: &UnitName, interrupted: &dyn Fn() -> bool) -> ManagerResult<JobResult> {
+        self.run_job(Job::Stop, unit, interrupted)
     }
 
     fn restart(&self, unit: &UnitName) -> ManagerResult<JobResult> {
-        self.run_job(Job::Restart, unit)
+        self.run_job(Job::Restart, unit, &|| false)
     }
 
     fn reload_unit(&self, unit: &UnitName) -> ManagerResult<JobResult> {
-        self.run_job(Job::Reload, unit)
+        self.run_job(Job::Reload, unit, &|| false)
     }
 
     fn enable(&self, unit: &UnitName) -> ManagerResult<()> {

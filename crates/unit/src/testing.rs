@@ -115,11 +115,11 @@ impl ServiceManager for FakeServiceManager {
         self.note("reload", None).map(drop)
     }
 
-    fn start(&self, unit: &UnitName) -> ManagerResult<JobResult> {
+    fn start(&self, unit: &UnitName, _: &dyn Fn() -> bool) -> ManagerResult<JobResult> {
         self.job("start", unit, (InnerState::Active, "running"))
     }
 
-    fn stop(&self, unit: &UnitName) -> ManagerResult<JobResult> {
+    fn stop(&self, unit: &UnitName, _: &dyn Fn() -> bool) -> ManagerResult<JobResult> {
         self.job("stop", unit, (InnerState::Inactive, "dead"))
     }
 
@@ -164,9 +164,9 @@ mod tests {
         assert!(!fake.status(&good).unwrap().exists());
         fake.end_jobs_with(&bad, JobResult::Failed);
         fake.refuse("enable b.service", "no");
-        assert!(fake.start(&good).unwrap().is_done());
+        assert!(fake.start(&good, &|| false).unwrap().is_done());
         assert!(fake.status(&good).unwrap().active.is_up());
-        assert_eq!(fake.start(&bad).unwrap(), JobResult::Failed);
+        assert_eq!(fake.start(&bad, &|| false).unwrap(), JobResult::Failed);
         assert_eq!(fake.status(&bad).unwrap().active, InnerState::Failed);
         assert!(fake.enable(&bad).is_err());
         assert_eq!(

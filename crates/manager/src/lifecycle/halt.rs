@@ -33,7 +33,7 @@ pub(crate) fn halt(
     control: &Control<'_>,
 ) -> Result<bool> {
     let stop = config.map_or(Timeouts::default().stop, |config| config.timeouts.stop);
-    stop_unit(host, identity)?;
+    stop_unit(host, identity, control)?;
     let state = state_of(host, identity)?;
     if let Some(state) = &state {
         stop_waiter(host, identity, state, stop, control)?;
@@ -68,7 +68,7 @@ fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
     }
 }
 
-fn stop_unit(host: &Host, identity: &Identity) -> Result<()> {
+fn stop_unit(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<()> {
     let Some(services) = host.services()? else {
         return Ok(());
     };
@@ -81,7 +81,7 @@ fn stop_unit(host: &Host, identity: &Identity) -> Result<()> {
             ))
         };
         if identity.is_own(host, unit)? && is_up()? {
-            services.stop(unit)?;
+            services.stop(unit, &|| control.is_cancelled())?;
         }
     }
     Ok(())

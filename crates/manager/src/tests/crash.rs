@@ -6,8 +6,10 @@ use super::world::{Interference, Watch, World, name, private, request};
 use crate::control::Notice;
 use crate::create::CreateOptions;
 use crate::delete::{DeleteOptions, delete};
+use crate::error::Error;
+use crate::outcome::Part;
 use crate::recover::recover;
-use crate::{inventory, journal, removal};
+use crate::{inventory, journal, lifecycle, removal};
 use vss_model::SandboxState;
 use vss_plan::CreateRequest;
 
@@ -63,6 +65,39 @@ fn a50_a_create_that_was_torn_off_is_undone_by_the_next_command() {
         recover(&world.host(), &watch.control()).unwrap();
         world.create("web1").unwrap();
     }
+}
+
+/// It was started by systemd at a boot, say, before anything cleaned up.
+#[test]
+fn a50_no_delete_is_finished_under_what_runs() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create("web1").unwrap();
+    let (host, web1) = (world.host(), name("web1"));
+    let identity = removal::Identity::of(&host.store().load(&web1).unwrap());
+    let begun = [Part::Enablement];
+    drop(journal::begin(&host, journal::Verb::Delete, &identity, &begun).unwrap());
+    let run_lock = host.store().run_lock(&web1).unwrap().unwrap();
+
+    let watch = Watch::default();
+    recover(&host, &watch.control()).unwrap();
+    let notices = std::mem::take(&mut *watch.notices.lock().unwrap());
+    assert!(
+        matches!(&notices[..], [Notice::RecoveryFailed { error, .. }] if error.contains("is running")),
+        "{notices:?}"
+    );
+    assert!(world.exists("var/lib/libvirt/filesystems/web1"));
+    let error = lifecycle::start(&host, &web1, &watch.control()).unwrap_err();
+    let said = "the delete of sandbox web1 is not finished";
+    assert_eq!(error.to_string(), said);
+    assert!(error.hint().unwrap().contains("delete --force web1"));
+    let options = DeleteOptions::default();
+    let error = delete(&host, &web1, &options, &watch.control()).unwrap_err();
+    assert!(matches!(error, Error::Running(_)), "{error}");
+
+    drop(run_lock);
+    recover(&host, &watch.control()).unwrap();
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]

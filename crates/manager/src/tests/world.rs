@@ -318,12 +318,12 @@ impl ServiceManager for Shared {
         self.0.reload()
     }
 
-    fn start(&self, unit: &UnitName) -> ManagerResult<JobResult> {
-        self.0.start(unit)
+    fn start(&self, unit: &UnitName, interrupted: &dyn Fn() -> bool) -> ManagerResult<JobResult> {
+        self.0.start(unit, interrupted)
     }
 
-    fn stop(&self, unit: &UnitName) -> ManagerResult<JobResult> {
-        self.0.stop(unit)
+    fn stop(&self, unit: &UnitName, interrupted: &dyn Fn() -> bool) -> ManagerResult<JobResult> {
+        self.0.stop(unit, interrupted)
     }
 
     fn restart(&self, unit: &UnitName) -> ManagerResult<JobResult> {

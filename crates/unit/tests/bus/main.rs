@@ -20,9 +20,18 @@ fn unit(name: &str) -> UnitName {
 #[test]
 fn jobs_are_waited_for_to_their_end() {
     let (systemd, called) = serve(Manner::Sound);
-    assert_eq!(systemd.start(&unit("a")).unwrap(), JobResult::Done);
-    assert_eq!(systemd.stop(&unit("a")).unwrap(), JobResult::Done);
-    assert_eq!(systemd.start(&unit("bad")).unwrap(), JobResult::Failed);
+    assert_eq!(
+        systemd.start(&unit("a"), &|| false).unwrap(),
+        JobResult::Done
+    );
+    assert_eq!(
+        systemd.stop(&unit("a"), &|| false).unwrap(),
+        JobResult::Done
+    );
+    assert_eq!(
+        systemd.start(&unit("bad"), &|| false).unwrap(),
+        JobResult::Failed
+    );
     systemd.enable(&unit("a")).unwrap();
     let calls: Vec<String> = called.try_iter().collect();
     assert_eq!(
@@ -34,6 +43,27 @@ fn jobs_are_waited_for_to_their_end() {
             "enable [\"a.service\"] false false",
             "reload"
         ]
+    );
+}
+
+#[test]
+fn a56_who_waits_for_a_job_can_be_told_to_wait_no_longer() {
+    let (systemd, called) = serve(Manner::EndlessJobs);
+    let asked = std::cell::Cell::new(0);
+    let interrupted = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 1
+    };
+    for error in [
+        systemd.start(&unit("a"), &interrupted).unwrap_err(),
+        systemd.stop(&unit("b"), &interrupted).unwrap_err(),
+    ] {
+        assert!(matches!(error, ManagerError::Interrupted), "{error:?}");
+    }
+    let calls: Vec<String> = called.try_iter().collect();
+    assert_eq!(
+        calls,
+        ["start a.service", "stop a.service", "stop b.service"]
     );
 }
 
@@ -76,7 +106,7 @@ fn failed_units_are_named_once_and_none_with_escape_sequences() {
 #[test]
 fn a40_a_refusal_is_an_error_without_escape_sequences() {
     let (systemd, _called) = serve(Manner::Sound);
-    let error = systemd.start(&unit("refused")).unwrap_err();
+    let error = systemd.start(&unit("refused"), &|| false).unwrap_err();
     assert_eq!(
         error.to_string(),
         "systemd refused StartUnit: no \\x1b[31mway"
@@ -108,7 +138,7 @@ fn a46_a_job_that_never_ends_is_given_up() {
         ..GENEROUS
     };
     let (systemd, _called) = serve_within(Manner::EndlessJobs, limits);
-    let error = systemd.start(&unit("a")).unwrap_err();
+    let error = systemd.start(&unit("a"), &|| false).unwrap_err();
     assert!(
         matches!(error, ManagerError::TimedOut { call: "StartUnit" }),
         "{error:?}"
@@ -176,7 +206,7 @@ fn a46_a_peer_that_shakes_hands_and_falls_silent_is_given_up() {
     let (systemd, _theirs) = silent(|| SHORT);
     for error in [
         systemd.reload().unwrap_err(),
-        systemd.start(&unit("a")).unwrap_err(),
+        systemd.start(&unit("a"), &|| false).unwrap_err(),
         systemd.status(&unit("a")).unwrap_err(),
     ] {
         assert!(matches!(error, ManagerError::TimedOut { .. }), "{error:?}");
@@ -193,7 +223,7 @@ fn a46_all_questions_together_have_an_end() {
         let error = systemd.status(&unit("a")).unwrap_err();
         assert!(matches!(error, ManagerError::TimedOut { .. }), "{error:?}");
     }
-    let error = systemd.start(&unit("a")).unwrap_err();
+    let error = systemd.start(&unit("a"), &|| false).unwrap_err();
     assert!(matches!(error, ManagerError::TimedOut { .. }), "{error:?}");
 }
 
@@ -210,7 +240,8 @@ fn a46_garbage_and_a_hang_up_are_errors() {
             let _ = theirs.write_all(garbage);
         });
         // The hang-up may come before or after the handshake is done with on this side.
-        let asked = Systemd::over(ours, GENEROUS).and_then(|systemd| systemd.start(&unit("a")));
+        let asked =
+            Systemd::over(ours, GENEROUS).and_then(|systemd| systemd.start(&unit("a"), &|| false));
         server.join().unwrap();
         assert!(
             matches!(asked, Err(ManagerError::Connection { .. })),
