@@ -169,16 +169,18 @@ fn start_unit(
     config: &SandboxConfig,
     control: &Control<'_>,
 ) -> Result<()> {
-    let job = services.start(&config.host_unit, &|| control.is_cancelled())?;
+    let unit = &config.host_unit;
+    if !host.store().is_run(&config.name)? {
+        // that of another start is not the cause where systemd doesn't get as far as the runner
+        host.store().clear_failure(&config.name)?;
+    }
+    let job = services.start(unit, &|| control.is_cancelled())?;
     if job.is_done() {
         return Ok(());
     }
-    Err(start_failed(
-        host,
-        config,
-        &format!("the job of {} ended with {job}", config.host_unit),
-        None,
-    ))
+    let told = format!("the job of {unit} ended with {job}");
+    let hint = format!("`systemctl status {unit}` tells more");
+    Err(start_failed(host, config, &told, Some(hint)))
 }
 
 /// Starts it by a runner of this command's own, unless another command's is at it: then that one's

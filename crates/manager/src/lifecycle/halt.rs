@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use vss_config::RuntimeState;
+use vss_config::{Phase, RuntimeState};
 use vss_enter::Container;
 use vss_model::sandbox::Timeouts;
 use vss_model::{InnerState, SandboxConfig};
@@ -17,16 +17,49 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::removal::Identity;
 
-/// What a waiter may need beyond the timeout of the service inside: to destroy the domain and to
-/// tidy up.
-const MARGIN: Duration = Duration::from_secs(30);
+/// What a waiter may need beyond the timeout of the service inside: its own margin, to destroy the
+/// domain and to tidy up.
+const MARGIN: Duration = Duration::from_secs(60);
 /// How long a runner may take from its lock to its first word of the container.
 const BEGUN: Duration = Duration::from_secs(10);
-/// How long a domain may take to be gone after it was destroyed.
+/// How long a domain may take to be gone after it was destroyed, and its runner to end.
 const GONE: Duration = Duration::from_secs(10);
 
 /// Stops a running sandbox and waits until it is gone; whether it had to be destroyed.
 pub(crate) fn halt(
+    host: &Host,
+    identity: &Identity,
+    config: Option<&SandboxConfig>,
+    control: &Control<'_>,
+) -> Result<bool> {
+    let before = say_stopping(host, identity);
+    let result = take_down(host, identity, config, control);
+    if let (Err(error), Some(before)) = (&result, before)
+        && !matches!(error, Error::Cancelled)
+        && host.proc().runs(before.init_pid, before.init_start)
+    {
+        // it is no worse for a stop that failed
+        let _ = host.store().save_state(&identity.name, &before);
+    }
+    result
+}
+
+/// Says that a stop is under way, for whoever asks or wants to start it meanwhile; what was said
+/// before. Where it can't be said, the stop goes on.
+fn say_stopping(host: &Host, identity: &Identity) -> Option<RuntimeState> {
+    let state = host.store().state(&identity.name).ok().flatten();
+    let before = state.filter(|state| {
+        state.uuid == identity.uuid && host.proc().runs(state.init_pid, state.init_start)
+    })?;
+    let stopping = RuntimeState {
+        phase: Phase::Stopping,
+        ..before.clone()
+    };
+    let said = host.store().save_state(&identity.name, &stopping);
+    said.is_ok().then_some(before)
+}
+
+fn take_down(
     host: &Host,
     identity: &Identity,
     config: Option<&SandboxConfig>,
@@ -39,6 +72,7 @@ pub(crate) fn halt(
         stop_waiter(host, identity, state, stop, control)?;
     }
     let killed = stop_orphan(host, identity, state.as_ref(), stop, control)?;
+    wait_for_runner(host, identity, control)?;
     if host
         .store()
         .state(&identity.name)?
@@ -66,6 +100,19 @@ fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// One that is stopped has no runner: else another command starts it at this moment.
+fn wait_for_runner(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<()> {
+    let deadline = Instant::now() + GONE;
+    while host.store().is_run(&identity.name)? {
+        control.check()?;
+        if Instant::now() >= deadline {
+            return Err(failed(identity, "another command is starting it"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn stop_unit(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<()> {

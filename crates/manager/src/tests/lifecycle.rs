@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use vss_config::Failure;
 use vss_model::{InnerState, SandboxState};
-use vss_unit::JobResult;
 
 use super::world::{Watch, World, name};
 use crate::delete::{DeleteOptions, delete};
@@ -24,26 +23,21 @@ fn a_start_goes_through_the_hosts_systemd() {
 
 #[test]
 fn a40_a_failed_start_tells_what_the_runner_said() {
-    let world = World::new();
+    let mut world = World::new();
+    world.services = None;
     world.create("web1").unwrap();
-    let unit = "demo@web1.service".parse().unwrap();
-    world
-        .services
-        .as_ref()
-        .unwrap()
-        .end_jobs_with(&unit, JobResult::Failed);
-    world
-        .host()
-        .store()
-        .save_failure(
-            &name("web1"),
-            &Failure {
-                message: "demo.service failed: exit-code 3\u{1b}]0;x\u{7}".to_owned(),
-                log: vec!["no such \u{1b}[31mfile".to_owned()],
-                hint: None,
-            },
-        )
-        .unwrap();
+    let failure = Failure {
+        message: "demo.service failed: exit-code 3\u{1b}]0;x\u{7}".to_owned(),
+        log: vec!["no such \u{1b}[31mfile".to_owned()],
+        hint: None,
+    };
+    let host = world.host();
+    host.store().save_failure(&name("web1"), &failure).unwrap();
+    let file = host.store().places().runtime(&name("web1")).join("failure");
+    let said = world.path("said");
+    std::fs::rename(&file, &said).unwrap();
+    let script = format!("cp {} {}; exit 1", said.display(), file.display());
+    crate::testing::script(&world.path("runner"), &script);
     let watch = Watch::default();
     let error = lifecycle::start(&world.host(), &name("web1"), &watch.control()).unwrap_err();
     assert_eq!(error.kind(), Kind::Service);
@@ -187,6 +181,35 @@ fn what_can_not_be_started_again_is_not_stopped_for_that() {
     assert!(
         !calls.iter().any(|call| call.starts_with("stop")),
         "{calls:?}"
+    );
+}
+
+#[test]
+fn a_start_that_systemd_ends_is_not_told_with_the_words_of_another() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let (host, web1) = (world.host(), name("web1"));
+    let failure = vss_config::Failure {
+        message: "yesterday's".to_owned(),
+        log: Vec::new(),
+        hint: None,
+    };
+    host.store().save_failure(&web1, &failure).unwrap();
+    let unit = "demo@web1.service".parse().unwrap();
+    let services = world.services.as_ref().unwrap();
+    services.end_jobs_with(&unit, vss_unit::JobResult::Dependency);
+    let watch = Watch::default();
+    let error = lifecycle::start(&host, &web1, &watch.control()).unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("demo@web1.service ended with dependency"),
+        "{told}"
+    );
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("systemctl status demo@web1.service")
     );
 }
 
