@@ -298,14 +298,16 @@ fn become_waiter(
     save(sandbox, domain, held, Phase::Ready)?;
     watch.upstream.send("READY=1\nSTATUS=Ready");
     let pass = |fd: &dyn AsFd| sys::pass_on(fd.as_fd()).map_err(io("hand a descriptor over"));
-    let log = handover::write_log(watch.console.kept()).map_err(io("hand the log over"))?;
+    let log = handover::write_log(watch.console.kept()).ok();
     let mut options = Options::default()
         .with("init", domain.init_pid)
         .with("start", held.start)
         .with("pidfd", pass(&watch.process)?)
         .with("inbox", pass(&watch.inbox)?)
-        .with("log", pass(&log)?)
         .with("lock", lock.inherit()?);
+    if let Some(log) = &log {
+        options = options.with("log", pass(log)?);
+    }
     if let Some(terminal) = &watch.terminal {
         options = options.with("console", pass(terminal)?);
     }
