@@ -101,9 +101,9 @@ fn stop(watch: &Watch, options: &Options, stopping: &mut Stopping) -> Result<(),
     stopping.deadline = options
         .get("stop-after")?
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    watch.upstream.send("STOPPING=1\nSTATUS=Stopping");
     // It may be gone already, which is the next event.
     let _ = sys::send_signal(watch.process.as_fd(), sys::POWER_OFF);
+    watch.upstream.send("STOPPING=1\nSTATUS=Stopping");
     Ok(())
 }
 
