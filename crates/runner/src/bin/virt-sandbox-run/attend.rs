@@ -12,7 +12,7 @@ use vss_runner::handover::{self, Options};
 use vss_runner::notify::Inbox;
 use vss_runner::outcome::{self, Evidence, Start, Trouble};
 use vss_runner::upstream::Upstream;
-use vss_runner::watch::{Allowance, Event, Watch};
+use vss_runner::watch::{Allowance, Event, Watch, after};
 use vss_runner::{say, sys};
 
 use crate::ended::{self, Next};
@@ -143,8 +143,7 @@ fn begin(
     save(sandbox, domain, held, Phase::Starting)?;
     sandbox.note_cgroups(domain.init_pid)?;
     let limit = sandbox.config.timeouts.start;
-    let deadline =
-        limit.map(|s| Instant::now() + Duration::from_secs(s.saturating_add(START_MARGIN)));
+    let deadline = limit.and_then(|s| after(Duration::from_secs(s.saturating_add(START_MARGIN))));
     if !adopted {
         match watch.next(deadline).map_err(io("wait for the container"))? {
             Event::Ready => {}
@@ -284,7 +283,7 @@ fn take_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<(), Error> {
 /// Has systemd inside power off, and waits; after the time that the unit inside has for it, the
 /// domain is destroyed. Says whether it went by itself.
 pub(crate) fn shut_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<bool, Error> {
-    let deadline = sandbox.stop_limit().map(|limit| Instant::now() + limit);
+    let deadline = sandbox.stop_limit().and_then(after);
     if watch
         .power_off(deadline)
         .map_err(io("wait for the container"))?

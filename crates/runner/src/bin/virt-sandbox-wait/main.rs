@@ -13,7 +13,7 @@ use vss_runner::console::Console;
 use vss_runner::handover::{self, Misunderstood, Options};
 use vss_runner::notify::Inbox;
 use vss_runner::upstream::Upstream;
-use vss_runner::watch::{Allowance, Event, Watch};
+use vss_runner::watch::{Allowance, Event, Watch, after};
 use vss_runner::{say, sys};
 
 /// What is understood; all but `console`, `log`, `stop-after` and `root` has to be there.
@@ -100,7 +100,7 @@ fn stop(watch: &Watch, options: &Options, stopping: &mut Stopping) -> Result<(),
     stopping.asked = true;
     stopping.deadline = options
         .get("stop-after")?
-        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        .and_then(|seconds| after(Duration::from_secs(seconds)));
     // It may be gone already, which is the next event.
     let _ = sys::send_signal(watch.process.as_fd(), sys::POWER_OFF);
     watch.upstream.send("STOPPING=1\nSTATUS=Stopping");
