@@ -113,6 +113,9 @@ fn a_report_is_read_strictly() {
     let read = Report::parse(line).unwrap();
     assert_eq!(read, report("signal", "killed", "9"));
     assert_eq!(read.exit_status(), 137);
+    let named = report("signal", "killed", "KILL");
+    assert_eq!(named.exit_status(), 137);
+    assert_eq!(named.to_string(), "a.service failed: signal, signal KILL");
     assert_eq!(read.to_string(), "a.service failed: signal, signal 9");
     for bad in [
         &b""[..],
