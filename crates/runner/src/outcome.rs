@@ -349,9 +349,10 @@ pub fn end(evidence: &Evidence) -> End {
         (Some(libc::SIGHUP), _) => End::Reboot(false),
         (Some(libc::SIGINT), _) => reported(evidence).unwrap_or(End::PowerOff),
         (Some(_), _) => End::Destroyed,
-        (_, Some(status @ 180..=191)) => End::Init(status),
+        // A service may end with one of the init's statuses; once one runs, the init is through.
         (_, Some(status)) => reported(evidence).unwrap_or(match status {
             0 => End::PowerOff,
+            _ if exit::OF_INIT.contains(&status) => End::Init(status),
             _ => End::Exited(status),
         }),
         // the services report their ends in a reboot as well

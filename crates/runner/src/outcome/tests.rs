@@ -205,7 +205,14 @@ fn who_is_killed_from_outside_did_not_power_off_whatever_it_says() {
 #[test]
 fn the_inits_own_failures_are_told_apart() {
     assert_eq!(ended(|e| e.wait_status = Some(185 << 8)), End::Init(185));
+    assert_eq!(ended(|e| e.wait_status = Some(192 << 8)), End::Init(192));
     assert_eq!(ended(|e| e.wait_status = Some(7 << 8)), End::Exited(7));
+    let of_service = report("exit-code", "exited", "185");
+    let told = ended(|e| {
+        e.wait_status = Some(185 << 8);
+        e.report = Some(of_service.clone());
+    });
+    assert_eq!(told, End::Service(of_service));
 }
 
 #[test]
