@@ -29,6 +29,12 @@ struct End {
     status: String,
 }
 
+impl End {
+    fn exit_status(&self) -> u8 {
+        vss_model::exit::of_service(&self.result, &self.code, &self.status)
+    }
+}
+
 /// A unit as `systemctl show` has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Shown {
@@ -65,7 +71,8 @@ pub(crate) fn run(units: &[String]) -> Result<(), Failure> {
         return Ok(());
     };
     record(&end).map_err(Failure::io(Stage::Ended, FILE))?;
-    systemctl(&["--no-block", "exit", &exit_status(&end).to_string()]).map(drop)
+    let status = end.exit_status().to_string();
+    systemctl(&["--no-block", "exit", &status]).map(drop)
 }
 
 fn monitor() -> Option<End> {
@@ -209,44 +216,6 @@ fn record(end: &End) -> std::io::Result<()> {
     fs::rename(&new, FILE)
 }
 
-/// As a shell has it: a signal counts from 128; a failure never is 0.
-fn exit_status(end: &End) -> u8 {
-    let number = end.status.parse::<u8>().ok();
-    match end.code.as_str() {
-        "killed" | "dumped" => number
-            .or_else(|| signal_number(&end.status))
-            .map_or(255, |signal| 128u8.saturating_add(signal)),
-        _ if end.result == "success" => number.unwrap_or(0),
-        _ => number.filter(|status| *status != 0).unwrap_or(1),
-    }
-}
-
-/// `$MONITOR_EXIT_STATUS` names a signal: `TERM`.
-fn signal_number(name: &str) -> Option<u8> {
-    let signals = [
-        ("HUP", libc::SIGHUP),
-        ("INT", libc::SIGINT),
-        ("QUIT", libc::SIGQUIT),
-        ("ILL", libc::SIGILL),
-        ("TRAP", libc::SIGTRAP),
-        ("ABRT", libc::SIGABRT),
-        ("BUS", libc::SIGBUS),
-        ("FPE", libc::SIGFPE),
-        ("KILL", libc::SIGKILL),
-        ("USR1", libc::SIGUSR1),
-        ("SEGV", libc::SIGSEGV),
-        ("USR2", libc::SIGUSR2),
-        ("PIPE", libc::SIGPIPE),
-        ("ALRM", libc::SIGALRM),
-        ("TERM", libc::SIGTERM),
-        ("XCPU", libc::SIGXCPU),
-        ("XFSZ", libc::SIGXFSZ),
-        ("SYS", libc::SIGSYS),
-    ];
-    let number = signals.iter().find(|(word, _)| *word == name)?.1;
-    u8::try_from(number).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,7 +277,7 @@ mod tests {
         let monitor = end("success", "", "");
         let verdict = decide(&parse_shown(&units, text), Some(&monitor));
         assert_eq!(verdict, Verdict::End(end("dependency", "", "")));
-        assert_eq!(exit_status(&end("dependency", "", "")), 1);
+        assert_eq!(end("dependency", "", "").exit_status(), 1);
         // one that a condition kept from starting is no failure of another's
         let skipped = text.replace(
             "ConditionTimestampMonotonic=0",
@@ -350,11 +319,7 @@ mod tests {
 
     #[test]
     fn exit_statuses_are_the_shells() {
-        assert_eq!(exit_status(&end("exit-code", "exited", "3")), 3);
-        assert_eq!(exit_status(&end("signal", "killed", "9")), 137);
-        assert_eq!(exit_status(&end("core-dump", "dumped", "SEGV")), 139);
-        assert_eq!(exit_status(&end("timeout", "", "")), 1);
-        assert_eq!(exit_status(&end("success", "exited", "0")), 0);
-        assert_eq!(exit_status(&end("protocol", "exited", "0")), 1);
+        assert_eq!(end("exit-code", "exited", "3").exit_status(), 3);
+        assert_eq!(end("core-dump", "dumped", "SEGV").exit_status(), 139);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use vss_model::exit::OF_INIT;
+
 /// A stage of the start; the discriminant is the exit status.
 ///
 /// The numbers lie below those that systemd uses for its units (200 and up) and above those of
@@ -36,6 +38,12 @@ pub(crate) enum Stage {
     /// The user namespace is another one.
     Users = 192,
 }
+
+/// The host takes these for a start that failed: no stage may lie outside.
+const _: () = assert!(
+    Stage::Usage as u8 == *OF_INIT.start() && Stage::Users as u8 == *OF_INIT.end(),
+    "the stages are not those that the host knows"
+);
 
 impl Stage {
     pub(crate) fn exit_status(self) -> u8 {

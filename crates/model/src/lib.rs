@@ -16,6 +16,7 @@ pub mod cause;
 pub mod confinement;
 pub mod disposition;
 pub mod domain;
+pub mod exit;
 pub mod id_range;
 pub mod installed;
 pub mod label;

@@ -133,29 +133,45 @@ pub fn beside(name: &str) -> io::Result<PathBuf> {
     Ok(own.with_file_name(name))
 }
 
-/// Puts lines where the next program finds them: a file in memory.
+/// Puts lines where the next program finds them: a file in memory. Where they are more than is kept,
+/// the oldest are left out: the last ones tell how the container ended.
 ///
 /// # Errors
 /// Where there is no memory.
 pub fn write_log<'a>(lines: impl Iterator<Item = &'a str>) -> io::Result<OwnedFd> {
     let fd = rustix::fs::memfd_create("virt-sandbox-log", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = File::from(fd);
-    for line in lines {
+    let lines: Vec<&str> = lines.collect();
+    for line in newest(&lines) {
         writeln!(file, "{line}")?;
     }
     Ok(file.into())
 }
 
-/// Reads what [`write_log`] wrote.
-///
-/// # Errors
-/// Where the descriptor is no such file.
-pub fn read_log(fd: OwnedFd) -> io::Result<Vec<String>> {
+/// The last lines that fit the limit together.
+fn newest<'a, 'b>(lines: &'b [&'a str]) -> &'b [&'a str] {
+    let mut left = LOG_LIMIT;
+    let fits = |line: &&&str| {
+        let rest = left.checked_sub(line.len() as u64 + 1);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    let count = lines.iter().rev().take_while(fits).count();
+    &lines[lines.len() - count..]
+}
+
+/// Reads what [`write_log`] wrote. A descriptor of anything else has no lines: the log helps to
+/// tell why a container ended, and what is to be done about the end doesn't depend on it.
+#[must_use]
+pub fn read_log(fd: OwnedFd) -> Vec<String> {
     let mut file = File::from(fd);
-    file.rewind()?;
-    let mut text = String::new();
-    file.take(LOG_LIMIT).read_to_string(&mut text)?;
-    Ok(text.lines().map(str::to_owned).collect())
+    let mut bytes = Vec::new();
+    if file.rewind().is_ok() {
+        // What was read before an error counts.
+        let _ = file.take(LOG_LIMIT).read_to_end(&mut bytes);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -185,6 +201,29 @@ mod tests {
     #[test]
     fn the_log_comes_back_as_it_went() {
         let log = write_log(["one", "two"].into_iter()).unwrap();
-        assert_eq!(read_log(log).unwrap(), ["one", "two"]);
+        assert_eq!(read_log(log), ["one", "two"]);
+    }
+
+    #[test]
+    fn a41_of_a_log_that_is_too_long_the_newest_lines_come_back() {
+        let long = "\u{e9}".repeat(4096);
+        let mut lines = vec![long.as_str(); 200];
+        lines.push("Rebooting.");
+        let back = read_log(write_log(lines.iter().copied()).unwrap());
+        assert_eq!(back.last().map(String::as_str), Some("Rebooting."));
+        assert!(back.len() > 50, "{}", back.len());
+        assert!(back[..back.len() - 1].iter().all(|line| *line == long));
+        let endless = "x".repeat(1 << 20);
+        let back = read_log(write_log([endless.as_str(), "last"].into_iter()).unwrap());
+        assert_eq!(back, ["last"]);
+    }
+
+    #[test]
+    fn a_log_that_is_none_has_no_lines_and_one_in_pieces_has_what_is_left() {
+        let (reader, _writer) = rustix::pipe::pipe().unwrap();
+        assert!(read_log(reader).is_empty());
+        let mut broken = tempfile::tempfile().unwrap();
+        broken.write_all(b"one\nt\xc3\nlast\n").unwrap();
+        assert_eq!(read_log(broken.into()), ["one", "t\u{fffd}", "last"]);
     }
 }

@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use vss_model::{InnerState, Sanitized};
+use vss_model::{InnerState, Sanitized, exit};
 
 /// A unit inside, as its systemd has it. The texts are a container's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,12 +201,7 @@ impl Report {
     /// As a shell has it: a signal counts from 128. A failure is never 0.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
-        let number = self.status.parse::<u8>().ok();
-        match self.code.as_str() {
-            _ if self.is_success() => 0,
-            "killed" | "dumped" => number.map_or(255, |signal| signal.saturating_add(128)),
-            _ => number.filter(|status| *status != 0).unwrap_or(1),
-        }
+        exit::of_service(&self.result, &self.code, &self.status)
     }
 }
 
@@ -354,9 +349,10 @@ pub fn end(evidence: &Evidence) -> End {
         (Some(libc::SIGHUP), _) => End::Reboot(false),
         (Some(libc::SIGINT), _) => reported(evidence).unwrap_or(End::PowerOff),
         (Some(_), _) => End::Destroyed,
-        (_, Some(status @ 180..=191)) => End::Init(status),
+        // A service may end with one of the init's statuses; once one runs, the init is through.
         (_, Some(status)) => reported(evidence).unwrap_or(match status {
             0 => End::PowerOff,
+            _ if exit::OF_INIT.contains(&status) => End::Init(status),
             _ => End::Exited(status),
         }),
         // the services report their ends in a reboot as well

@@ -1,6 +1,7 @@
 //! What the host's systemd is told (sd_notify(3)), where it started this process.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -10,6 +11,8 @@ use vss_model::Sanitized;
 
 /// How often a text from inside is passed on at most.
 const EVERY: Duration = Duration::from_millis(500);
+/// How long a message of this program's own waits for a place in the queue of a busy systemd.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The way to whoever waits for this process to be ready; it may lead nowhere.
 #[derive(Debug)]
@@ -67,14 +70,33 @@ impl Upstream {
         }
     }
 
-    /// Sends a message of this program's own.
+    /// Sends a message of this program's own. It waits for a systemd that has much to read, as while
+    /// the host boots: what is lost is not asked for again, and a start would time out.
     pub fn send(&self, message: &str) {
-        if let Some(address) = &self.address
-            && let Ok(socket) = UnixDatagram::unbound()
-        {
-            let _ = socket.set_nonblocking(true);
-            let _ = socket.send_to_addr(message.as_bytes(), address);
+        self.deliver(message, Some(PATIENCE));
+    }
+
+    /// Sends a message that waits so long, or not at all.
+    fn deliver(&self, message: &str, patience: Option<Duration>) {
+        let Some(address) = &self.address else {
+            return;
+        };
+        let Ok(socket) = UnixDatagram::unbound() else {
+            return;
+        };
+        let is_set = match patience {
+            Some(_) => socket.set_write_timeout(patience),
+            None => socket.set_nonblocking(true),
+        };
+        // One that could wait for ever is worse than a message that is lost.
+        if is_set.is_err() {
+            return;
         }
+        let is_interrupted = |error: io::Error| error.kind() == io::ErrorKind::Interrupted;
+        while socket
+            .send_to_addr(message.as_bytes(), address)
+            .is_err_and(is_interrupted)
+        {}
     }
 
     /// Passes a text from inside on, sanitised; the last of several in short time.
@@ -97,7 +119,8 @@ impl Upstream {
             .last
             .is_none_or(|last| now.saturating_duration_since(last) >= EVERY);
         if is_time && let Some(text) = self.waiting.take() {
-            self.send(&format!("STATUS={text}"));
+            // One that is lost costs nothing: the next says more.
+            self.deliver(&format!("STATUS={text}"), None);
             self.last = Some(now);
         }
     }
@@ -139,6 +162,57 @@ mod tests {
             received.push(String::from_utf8_lossy(&bytes[..length]).into_owned());
         }
         assert_eq!(received, ["STATUS=a\\x0aREADY=1", "STATUS=c"]);
+    }
+
+    /// A receiver whose queue takes no more, and who reads nothing.
+    fn busy(path: &std::path::Path) -> UnixDatagram {
+        let receiver = UnixDatagram::bind(path).unwrap();
+        loop {
+            let sender = UnixDatagram::unbound().unwrap();
+            sender.set_nonblocking(true).unwrap();
+            if sender.send_to(b"x", path).is_err() {
+                return receiver;
+            }
+        }
+    }
+
+    #[test]
+    fn a_systemd_that_is_busy_is_waited_for_with_what_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let receiver = busy(&path);
+        let generous = Duration::from_secs(300);
+        receiver.set_read_timeout(Some(generous)).unwrap();
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            let mut bytes = [0; 64];
+            loop {
+                let length = receiver.recv(&mut bytes).unwrap();
+                if &bytes[..length] != b"x" {
+                    return bytes[..length].to_owned();
+                }
+            }
+        });
+        Upstream::to(Some(path.clone().into())).send("READY=1");
+        // Where that was lost, this is read in its place; where not, the reader may be gone.
+        let last = UnixDatagram::unbound().unwrap();
+        let _ = last.send_to(b"nothing", &path);
+        assert_eq!(reader.join().unwrap(), b"READY=1");
+    }
+
+    #[test]
+    fn a_systemd_that_reads_nothing_is_not_waited_for_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let _receiver = busy(&path);
+        let mut upstream = Upstream::to(Some(path.into()));
+        let short = Duration::from_millis(50);
+        let begin = Instant::now();
+        upstream.deliver("READY=1", Some(short));
+        assert!(begin.elapsed() >= short);
+        let begin = Instant::now();
+        upstream.status("x", begin);
+        assert!(begin.elapsed() < PATIENCE);
     }
 
     #[test]

@@ -230,6 +230,12 @@ struct Readable {
     terminal: bool,
 }
 
+/// When so much time from now will be over; `None`, which is never, where no clock gets so far.
+#[must_use]
+pub fn after(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
+}
+
 fn timeout(now: Instant, until: Option<Instant>) -> Option<Timespec> {
     let left = until?.saturating_duration_since(now);
     Timespec::try_from(left).ok()
@@ -274,6 +280,13 @@ mod tests {
             upstream: Upstream::from_environment(),
             allowance: Allowance::new(Instant::now()),
         }
+    }
+
+    #[test]
+    fn a_time_that_no_clock_can_hold_is_never_over() {
+        assert_eq!(after(Duration::from_secs(i64::MAX as u64)), None);
+        assert_eq!(after(Duration::MAX), None);
+        assert!(after(Duration::from_secs(90)).is_some());
     }
 
     #[test]

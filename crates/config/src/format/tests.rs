@@ -9,6 +9,8 @@ use vss_model::{AbsPath, Confinement, NetworkConfig, SandboxConfig, SandboxName,
 use super::*;
 use crate::Error;
 
+const TEN_YEARS: u64 = 315_360_000;
+
 fn name() -> SandboxName {
     "web1".parse().unwrap()
 }
@@ -191,6 +193,19 @@ fn a19_injected_and_doubled_keys_are_refused() {
 }
 
 #[test]
+fn a19_a_limit_that_no_clock_can_hold_is_refused() {
+    let with = |start: u64| render(&sample()).replace("start = 90", &format!("start = {start}"));
+    let longest = read(&with(TEN_YEARS)).unwrap().timeouts.start;
+    assert_eq!(longest, Some(TEN_YEARS));
+    for seconds in [TEN_YEARS + 1, i64::MAX as u64] {
+        let (line, key, words) = problem(&with(seconds));
+        assert!(line.is_some(), "{words}");
+        assert_eq!(key, "timeouts.start");
+        assert!(words.contains("write \"infinity\""), "{words}");
+    }
+}
+
+#[test]
 fn the_version_is_looked_at_before_all_else() {
     let later = "version = 2\n[things]\nof = \"a later time\"\n";
     match read(later) {
@@ -261,7 +276,7 @@ proptest! {
         target in path_below("/mnt/"),
         shared in path_below("/opt/"),
         size in 4096u64..=i64::MAX as u64,
-        start in prop::option::of(0u64..=i64::MAX as u64),
+        start in prop::option::of(0u64..=TEN_YEARS),
         address in any::<u32>(),
         prefix in 1u8..=30,
         with_network in any::<bool>(),

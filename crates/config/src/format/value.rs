@@ -14,6 +14,9 @@ const UNITS: [(&str, u64); 4] = [
     ("K", 1 << 10),
 ];
 
+/// Ten years in seconds: whoever adds a limit to a time must not get out of its range.
+const LONGEST: u64 = 10 * 365 * 24 * 60 * 60;
+
 /// `"64M"`, with the largest unit that needs no fraction.
 pub(super) fn render_size(bytes: u64) -> String {
     let unit = UNITS
@@ -60,8 +63,20 @@ pub(super) fn timeout(item: &Item<'_>) -> Outcome<Option<u64>> {
             let problem = format!("{text:?} is no time; give seconds as a number, or \"infinity\"");
             Err(item.problem(problem))
         }
-        None => item.require_number().map(Some),
+        None => match item.require_number()? {
+            seconds if seconds > LONGEST => Err(item.problem(format!(
+                "{seconds} s are more than ten years; write \"infinity\" for no limit"
+            ))),
+            seconds => Ok(Some(seconds)),
+        },
     }
+}
+
+/// A unit may have a limit that is none to speak of.
+pub(super) fn render_timeout(limit: Option<u64>) -> String {
+    limit
+        .filter(|seconds| *seconds <= LONGEST)
+        .map_or_else(|| "\"infinity\"".to_owned(), |seconds| seconds.to_string())
 }
 
 /// How a path is written: bytes that are not UTF-8 as `\xNN`, a backslash doubled.
@@ -98,4 +113,17 @@ pub(super) fn address(item: &Item<'_>) -> Outcome<(Ipv4Addr, u8)> {
         .filter(|p| (1..=31).contains(p))
         .ok_or_else(problem)?;
     Ok((address, prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_beyond_all_bounds_is_written_as_none() {
+        assert_eq!(render_timeout(None), "\"infinity\"");
+        assert_eq!(render_timeout(Some(LONGEST)), LONGEST.to_string());
+        assert_eq!(render_timeout(Some(LONGEST + 1)), "\"infinity\"");
+        assert_eq!(render_timeout(Some(u64::MAX)), "\"infinity\"");
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::{Result, Write};
 use vss_model::{AbsPath, NetworkConfig, SandboxConfig};
 
 use super::VERSION;
-use super::value::{render_path, render_size};
+use super::value::{render_path, render_size, render_timeout};
 
 /// The text of a config, with comments.
 #[must_use]
@@ -79,8 +79,8 @@ fn write_config(out: &mut String, config: &SandboxConfig) -> Result {
     }
 
     writeln!(out, "\n# seconds, or \"infinity\"\n[timeouts]")?;
-    entry(out, "start", seconds(config.timeouts.start))?;
-    entry(out, "stop", seconds(config.timeouts.stop))?;
+    entry(out, "start", render_timeout(config.timeouts.start))?;
+    entry(out, "stop", render_timeout(config.timeouts.stop))?;
 
     for tmpfs in &config.tmpfs {
         writeln!(out, "\n[[tmpfs]]")?;
@@ -117,8 +117,4 @@ fn list(texts: impl Iterator<Item = String>) -> String {
 
 fn path_list(paths: &[AbsPath]) -> String {
     list(paths.iter().map(render_path))
-}
-
-fn seconds(limit: Option<u64>) -> String {
-    limit.map_or_else(|| "\"infinity\"".to_owned(), |seconds| seconds.to_string())
 }

@@ -113,6 +113,9 @@ fn a_report_is_read_strictly() {
     let read = Report::parse(line).unwrap();
     assert_eq!(read, report("signal", "killed", "9"));
     assert_eq!(read.exit_status(), 137);
+    let named = report("signal", "killed", "KILL");
+    assert_eq!(named.exit_status(), 137);
+    assert_eq!(named.to_string(), "a.service failed: signal, signal KILL");
     assert_eq!(read.to_string(), "a.service failed: signal, signal 9");
     for bad in [
         &b""[..],
@@ -202,7 +205,14 @@ fn who_is_killed_from_outside_did_not_power_off_whatever_it_says() {
 #[test]
 fn the_inits_own_failures_are_told_apart() {
     assert_eq!(ended(|e| e.wait_status = Some(185 << 8)), End::Init(185));
+    assert_eq!(ended(|e| e.wait_status = Some(192 << 8)), End::Init(192));
     assert_eq!(ended(|e| e.wait_status = Some(7 << 8)), End::Exited(7));
+    let of_service = report("exit-code", "exited", "185");
+    let told = ended(|e| {
+        e.wait_status = Some(185 << 8);
+        e.report = Some(of_service.clone());
+    });
+    assert_eq!(told, End::Service(of_service));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A domain that runs: waiting until its service is up, then becoming the waiter.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use vss_config::{Phase, RunLock, RuntimeState};
@@ -11,7 +12,7 @@ use vss_runner::handover::{self, Options};
 use vss_runner::notify::Inbox;
 use vss_runner::outcome::{self, Evidence, Start, Trouble};
 use vss_runner::upstream::Upstream;
-use vss_runner::watch::{Allowance, Event, Watch};
+use vss_runner::watch::{Allowance, Event, Watch, after};
 use vss_runner::{say, sys};
 
 use crate::ended::{self, Next};
@@ -61,7 +62,14 @@ pub(crate) fn run(
         if let Ok(held) = hold(&domain) {
             let mut watch = watch(sandbox, parts, &domain, &held)?;
             match begin(sandbox, &domain, &held, &mut watch, adopted, moves.take()) {
-                Ok(Waited::Up) => return become_waiter(sandbox, lock, &domain, &held, &watch),
+                Ok(Waited::Up) => {
+                    let error = match Waiter::prepare(sandbox, &domain, &held, &watch) {
+                        Ok(waiter) => waiter.replace_this(sandbox, lock, &watch.upstream),
+                        Err(error) => error,
+                    };
+                    take_down(sandbox, &mut watch)?;
+                    return Err(ended::give_up(sandbox, error));
+                }
                 Ok(Waited::Failed(trouble)) => {
                     take_down(sandbox, &mut watch)?;
                     return ended::fail(sandbox, &watch.console, &trouble);
@@ -135,8 +143,7 @@ fn begin(
     save(sandbox, domain, held, Phase::Starting)?;
     sandbox.note_cgroups(domain.init_pid)?;
     let limit = sandbox.config.timeouts.start;
-    let deadline =
-        limit.map(|s| Instant::now() + Duration::from_secs(s.saturating_add(START_MARGIN)));
+    let deadline = limit.and_then(|s| after(Duration::from_secs(s.saturating_add(START_MARGIN))));
     if !adopted {
         match watch.next(deadline).map_err(io("wait for the container"))? {
             Event::Ready => {}
@@ -276,7 +283,7 @@ fn take_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<(), Error> {
 /// Has systemd inside power off, and waits; after the time that the unit inside has for it, the
 /// domain is destroyed. Says whether it went by itself.
 pub(crate) fn shut_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<bool, Error> {
-    let deadline = sandbox.stop_limit().map(|limit| Instant::now() + limit);
+    let deadline = sandbox.stop_limit().and_then(after);
     if watch
         .power_off(deadline)
         .map_err(io("wait for the container"))?
@@ -288,37 +295,62 @@ pub(crate) fn shut_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<bool, Er
     Ok(false)
 }
 
-fn become_waiter(
-    sandbox: &Sandbox,
-    lock: RunLock,
-    domain: &RunningDomain,
-    held: &Held,
-    watch: &Watch,
-) -> Result<u8, Error> {
-    save(sandbox, domain, held, Phase::Ready)?;
-    watch.upstream.send("READY=1\nSTATUS=Ready");
-    let pass = |fd: &dyn AsFd| sys::pass_on(fd.as_fd()).map_err(io("hand a descriptor over"));
-    let log = handover::write_log(watch.console.kept()).map_err(io("hand the log over"))?;
-    let mut options = Options::default()
-        .with("init", domain.init_pid)
-        .with("start", held.start)
-        .with("pidfd", pass(&watch.process)?)
-        .with("inbox", pass(&watch.inbox)?)
-        .with("log", pass(&log)?)
-        .with("lock", lock.inherit()?);
-    if let Some(terminal) = &watch.terminal {
-        options = options.with("console", pass(terminal)?);
+/// The program that waits on the container in this one's place, ready to be executed.
+struct Waiter {
+    program: PathBuf,
+    options: Options,
+    /// Open until it has been taken over.
+    _log: Option<OwnedFd>,
+}
+
+impl Waiter {
+    /// All that can fail, but for the exec itself.
+    fn prepare(
+        sandbox: &Sandbox,
+        domain: &RunningDomain,
+        held: &Held,
+        watch: &Watch,
+    ) -> Result<Self, Error> {
+        let pass = |fd: &dyn AsFd| sys::pass_on(fd.as_fd()).map_err(io("hand a descriptor over"));
+        let log = handover::write_log(watch.console.kept()).ok();
+        let mut options = Options::default()
+            .with("init", domain.init_pid)
+            .with("start", held.start)
+            .with("pidfd", pass(&watch.process)?)
+            .with("inbox", pass(&watch.inbox)?);
+        if let Some(log) = &log {
+            options = options.with("log", pass(log)?);
+        }
+        if let Some(terminal) = &watch.terminal {
+            options = options.with("console", pass(terminal)?);
+        }
+        if let Some(limit) = sandbox.stop_limit() {
+            options = options.with("stop-after", limit.as_secs());
+        }
+        if let Some(root) = &sandbox.root {
+            options = options.with("root", root);
+        }
+        let program =
+            handover::beside("virt-sandbox-wait").map_err(io("find virt-sandbox-wait"))?;
+        Ok(Self {
+            program,
+            options,
+            _log: log,
+        })
     }
-    if let Some(limit) = sandbox.stop_limit() {
-        options = options.with("stop-after", limit.as_secs());
+
+    /// Returns only where it fails: nobody waits on the container then.
+    fn replace_this(self, sandbox: &Sandbox, lock: RunLock, upstream: &Upstream) -> Error {
+        let lock = match lock.inherit() {
+            Ok(lock) => lock,
+            Err(error) => return error.into(),
+        };
+        let args: Vec<String> = std::iter::once(sandbox.name().to_string())
+            .chain(self.options.with("lock", lock).to_args())
+            .collect();
+        // As late as can be: what fails before this is a start that failed, and is told as one.
+        upstream.send("READY=1\nSTATUS=Ready");
+        let error = sys::exec(self.program.as_os_str(), &args);
+        crate::error::at("execute", self.program)(error)
     }
-    if let Some(root) = &sandbox.root {
-        options = options.with("root", root);
-    }
-    let program = handover::beside("virt-sandbox-wait").map_err(io("find virt-sandbox-wait"))?;
-    let args: Vec<String> = std::iter::once(sandbox.name().to_string())
-        .chain(options.to_args())
-        .collect();
-    let error = sys::exec(program.as_os_str(), &args);
-    Err(crate::error::at("execute", program)(error))
 }

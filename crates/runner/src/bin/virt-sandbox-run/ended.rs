@@ -44,11 +44,11 @@ pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
         .store
         .adopt_run_lock(sandbox.name(), options.need("lock")?)?;
     let inbox = Inbox::adopt(options.take("inbox")?);
-    let log = handover::read_log(options.take("log")?).map_err(io("read the log"))?;
+    let log = options.take("log").map(handover::read_log);
     let mut parts = Parts {
         signals,
         inbox,
-        console: Console::with_kept(Instant::now(), log),
+        console: Console::with_kept(Instant::now(), log.unwrap_or_default()),
     };
     let evidence = Evidence {
         stopped: options.has("stopped"),

@@ -8,6 +8,7 @@ use vss_config::RuntimeState;
 use vss_enter::start_time;
 use vss_libvirt::Hypervisor;
 use vss_runner::say;
+use vss_runner::watch::after;
 
 use crate::attend;
 use crate::ended;
@@ -43,7 +44,9 @@ fn tell_runner(sandbox: &Sandbox) -> Result<u8, Error> {
         return Err(Error::NotRunning(name.clone()));
     };
     pidfd_send_signal(&runner, Signal::TERM).map_err(io("tell the runner to stop"))?;
-    let limit = sandbox.stop_limit().map(|limit| limit + RUNNER);
+    let limit = sandbox
+        .stop_limit()
+        .map(|limit| limit.saturating_add(RUNNER));
     if is_gone_within(&runner, limit)? {
         return Ok(0);
     }
@@ -67,7 +70,7 @@ fn hold(state: &RuntimeState) -> Option<rustix::fd::OwnedFd> {
 }
 
 fn is_gone_within(process: &rustix::fd::OwnedFd, limit: Option<Duration>) -> Result<bool, Error> {
-    let end = limit.map(|limit| Instant::now() + limit);
+    let end = limit.and_then(after);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| Timespec::try_from(left).ok());

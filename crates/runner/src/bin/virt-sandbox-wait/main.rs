@@ -13,10 +13,10 @@ use vss_runner::console::Console;
 use vss_runner::handover::{self, Misunderstood, Options};
 use vss_runner::notify::Inbox;
 use vss_runner::upstream::Upstream;
-use vss_runner::watch::{Allowance, Event, Watch};
+use vss_runner::watch::{Allowance, Event, Watch, after};
 use vss_runner::{say, sys};
 
-/// What is understood; all but `stop-after` and `root` has to be there.
+/// What is understood; all but `console`, `log`, `stop-after` and `root` has to be there.
 const OPTIONS: [&str; 9] = [
     "init",
     "start",
@@ -75,7 +75,7 @@ fn watch(options: &Options) -> Result<Watch, Misunderstood> {
     let failed = |what: &str, error: io::Error| -> Misunderstood {
         Misunderstood::new(format!("{what}: {error}"))
     };
-    let log = handover::read_log(options.take("log")?).map_err(|e| failed("the log", e))?;
+    let log = options.take("log").map(handover::read_log);
     Ok(Watch {
         init: options.need("init")?,
         process: options.take("pidfd")?,
@@ -86,7 +86,7 @@ fn watch(options: &Options) -> Result<Watch, Misunderstood> {
             None
         },
         signals: sys::signals().map_err(|e| failed("the signals", e))?,
-        console: Console::with_kept(now, log),
+        console: Console::with_kept(now, log.unwrap_or_default()),
         upstream: Upstream::from_environment(),
         allowance: Allowance::new(now),
     })
@@ -100,10 +100,10 @@ fn stop(watch: &Watch, options: &Options, stopping: &mut Stopping) -> Result<(),
     stopping.asked = true;
     stopping.deadline = options
         .get("stop-after")?
-        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    watch.upstream.send("STOPPING=1\nSTATUS=Stopping");
+        .and_then(|seconds| after(Duration::from_secs(seconds)));
     // It may be gone already, which is the next event.
     let _ = sys::send_signal(watch.process.as_fd(), sys::POWER_OFF);
+    watch.upstream.send("STOPPING=1\nSTATUS=Stopping");
     Ok(())
 }
 
@@ -114,12 +114,14 @@ fn hand_over(
     options: &Options,
     stopping: &Stopping,
 ) -> io::Result<io::Error> {
-    let log = handover::write_log(watch.console.kept())?;
+    let log = handover::write_log(watch.console.kept()).ok();
     let mut next = Options::default()
         .with("init", watch.init)
         .with("lock", lock)
-        .with("inbox", sys::pass_on(&watch.inbox)?)
-        .with("log", sys::pass_on(&log)?);
+        .with("inbox", sys::pass_on(&watch.inbox)?);
+    if let Some(log) = &log {
+        next = next.with("log", sys::pass_on(log)?);
+    }
     for key in ["start", "root"] {
         if let Ok(Some(value)) = options.get::<String>(key) {
             next = next.with(key, value);
