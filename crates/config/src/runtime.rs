@@ -94,6 +94,9 @@ pub struct Failure {
     /// What to do about it.
     #[serde(default)]
     pub hint: Option<String>,
+    /// Whether it did not stop in time and was killed.
+    #[serde(default)]
+    pub killed: bool,
 }
 
 impl Store {

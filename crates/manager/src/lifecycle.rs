@@ -238,6 +238,7 @@ fn start_failed(
         message: otherwise.to_owned(),
         log: Vec::new(),
         hint,
+        killed: false,
     });
     if let (true, Err(error @ Error::Connection(_))) = (failure.log.is_empty(), host.hypervisor()) {
         return error;

@@ -40,6 +40,44 @@ fn starts_of_one_sandbox_at_once_come_to_the_same_end() {
 }
 
 #[test]
+fn one_that_stops_is_not_up() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sleep 4";
+    fixture::service(&lab, "lab-slow", "", service);
+    let sandbox = lab.create("slow", &["-u", "lab-slow.service"]);
+    sandbox.start();
+    let first = sandbox.first_process();
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| lab.vss(&["stop", "slow"]).ok());
+        sandbox.settles("stopping");
+        let said = lab.vss(&["start", "slow"]).ok();
+        assert!(!said.contains("already"), "{said}");
+        stop.join().expect("the stop");
+    });
+    sandbox.settles("running");
+    assert_ne!(sandbox.first_process(), first);
+}
+
+#[test]
+fn one_that_does_not_stop_in_time_is_told_to_be_killed() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sleep 600\nTimeoutStopSec=900";
+    fixture::service(&lab, "lab-stays", "", service);
+    let sandbox = lab.create("stays", &["-u", "lab-stays.service"]);
+    let config = "/etc/libvirt-sandbox/services/stays.sandbox";
+    let text = std::fs::read_to_string(config).expect("the config");
+    let lines = text.lines().map(|line| match line {
+        line if line.starts_with("stop = ") => "stop = 1",
+        line => line,
+    });
+    let text: Vec<_> = lines.collect();
+    std::fs::write(config, text.join("\n") + "\n").expect("an edit");
+    sandbox.start();
+    let said = lab.vss(&["stop", "stays"]).ok();
+    assert!(said.contains("by force"), "{said}");
+}
+
+#[test]
 fn starts_at_once_of_a_service_that_fails_all_tell_why() {
     let lab = Lab::enter();
     let service = "Type=oneshot\nExecStart=/bin/sh -c 'sleep 1; echo no such luck; exit 7'";

@@ -271,6 +271,7 @@ fn the_runner_s_words_come_back() {
         message: "x".to_owned(),
         log: vec!["\u{1b}[2J".to_owned()],
         hint: Some("look".to_owned()),
+        killed: true,
     };
     store.save_failure(&web, &failure).unwrap();
     store.clear_state(&web).unwrap();

@@ -22,7 +22,7 @@ use crate::removal::Identity;
 const MARGIN: Duration = Duration::from_secs(60);
 /// How long a runner may take from its lock to its first word of the container.
 const BEGUN: Duration = Duration::from_secs(10);
-/// How long a domain may take to be gone after it was destroyed, and its runner to end.
+/// How long a domain may take to be gone after it was destroyed.
 const GONE: Duration = Duration::from_secs(10);
 
 /// Stops a running sandbox and waits until it is gone; whether it had to be destroyed.
@@ -68,22 +68,44 @@ fn take_down(
     let stop = config.map_or(Timeouts::default().stop, |config| config.timeouts.stop);
     stop_unit(host, identity, control)?;
     let state = state_of(host, identity)?;
-    if let Some(state) = &state {
-        stop_waiter(host, identity, state, stop, control)?;
-    }
-    let killed = stop_orphan(host, identity, state.as_ref(), stop, control)?;
-    wait_for_runner(host, identity, control)?;
-    if host
-        .store()
-        .state(&identity.name)?
-        .is_some_and(|state| state.uuid == identity.uuid)
-    {
-        host.store().clear_state(&identity.name)?;
-    }
+    let attended = match &state {
+        Some(state) => !stop_waiter(host, identity, state, stop, control)?,
+        None => false,
+    };
+    // held meanwhile, so that what is found and removed is not what another command starts anew
+    let lock = host.store().run_lock(&identity.name)?;
+    let killed = match (&lock, &state) {
+        (None, Some(_)) if !attended => false,
+        (None, None) => {
+            let message = "its runner has not got as far as to be stopped";
+            return Err(failed(identity, message));
+        }
+        _ => {
+            let killed = stop_orphan(host, identity, state.as_ref(), stop, control)?;
+            forget(host, identity)?;
+            killed
+        }
+    };
+    let killed = killed || was_killed(host, identity);
     if killed {
         control.notice(&Notice::Killed(identity.name.clone()));
     }
     Ok(killed)
+}
+
+fn forget(host: &Host, identity: &Identity) -> Result<()> {
+    let state = host.store().state(&identity.name)?;
+    if state.is_some_and(|state| state.uuid == identity.uuid) {
+        host.store().clear_state(&identity.name)?;
+    }
+    Ok(())
+}
+
+/// Whether its waiter had to kill it: a failure that is there is of this end, as a start forgets what
+/// is of another.
+fn was_killed(host: &Host, identity: &Identity) -> bool {
+    let failure = host.store().failure(&identity.name).ok().flatten();
+    failure.is_some_and(|failure| failure.killed)
 }
 
 /// What the runner wrote; of one that has just begun, what it will have written in a moment.
@@ -100,19 +122,6 @@ fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// One that is stopped has no runner: else another command starts it at this moment.
-fn wait_for_runner(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<()> {
-    let deadline = Instant::now() + GONE;
-    while host.store().is_run(&identity.name)? {
-        control.check()?;
-        if Instant::now() >= deadline {
-            return Err(failed(identity, "another command is starting it"));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 fn stop_unit(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<()> {
@@ -134,16 +143,17 @@ fn stop_unit(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<
     Ok(())
 }
 
-/// Asks the waiter to stop the container, as the host's systemd would, and waits for it to end.
+/// Asks the waiter to stop the container, as the host's systemd would, and waits for it to end;
+/// `false` where it has not in time.
 fn stop_waiter(
     host: &Host,
     identity: &Identity,
     state: &RuntimeState,
     stop: Option<u64>,
     control: &Control<'_>,
-) -> Result<()> {
+) -> Result<bool> {
     let Some(waiter) = open_process(host, state.waiter_pid, state.waiter_start)? else {
-        return Ok(());
+        return Ok(true);
     };
     match pidfd_send_signal(&waiter, Signal::TERM) {
         Ok(()) | Err(Errno::SRCH) => {}
@@ -154,13 +164,16 @@ fn stop_waiter(
             ));
         }
     }
-    let deadline = stop.map(|seconds| Instant::now() + Duration::from_secs(seconds) + MARGIN);
-    wait_for_end(&waiter, deadline, control)
-        .map(drop)
-        .map_err(|error| match error {
-            Error::Cancelled => Error::Cancelled,
-            other => failed(identity, &other.to_string()),
-        })
+    wait_for_end(&waiter, after(stop, MARGIN), control).map_err(|error| match error {
+        Error::Cancelled => Error::Cancelled,
+        other => failed(identity, &other.to_string()),
+    })
+}
+
+/// So many seconds and a margin from now; `None` for never.
+fn after(seconds: Option<u64>, margin: Duration) -> Option<Instant> {
+    let pause = Duration::from_secs(seconds?).checked_add(margin)?;
+    Instant::now().checked_add(pause)
 }
 
 /// A process by its pid and start time; `None` where it is gone.
@@ -219,7 +232,7 @@ fn stop_orphan(
     let Some((pid, start)) = first_process(host, identity, state)? else {
         return Ok(false);
     };
-    let deadline = stop.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let deadline = after(stop, Duration::ZERO);
     // gone meanwhile is what is wanted
     if let Ok(container) = Container::open(pid, start) {
         container.signal(vss_enter::Signal::POWER_OFF)?;

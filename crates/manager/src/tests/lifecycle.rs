@@ -30,6 +30,7 @@ fn a40_a_failed_start_tells_what_the_runner_said() {
         message: "demo.service failed: exit-code 3\u{1b}]0;x\u{7}".to_owned(),
         log: vec!["no such \u{1b}[31mfile".to_owned()],
         hint: None,
+        killed: false,
     };
     let host = world.host();
     host.store().save_failure(&name("web1"), &failure).unwrap();
@@ -193,6 +194,7 @@ fn a_start_that_systemd_ends_is_not_told_with_the_words_of_another() {
         message: "yesterday's".to_owned(),
         log: Vec::new(),
         hint: None,
+        killed: false,
     };
     host.store().save_failure(&web1, &failure).unwrap();
     let unit = "demo@web1.service".parse().unwrap();

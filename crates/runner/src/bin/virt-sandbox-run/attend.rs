@@ -311,6 +311,7 @@ impl Waiter {
         held: &Held,
         watch: &Watch,
     ) -> Result<Self, Error> {
+        save(sandbox, domain, held, Phase::Ready)?;
         let pass = |fd: &dyn AsFd| sys::pass_on(fd.as_fd()).map_err(io("hand a descriptor over"));
         let log = handover::write_log(watch.console.kept()).ok();
         let mut options = Options::default()

@@ -143,7 +143,10 @@ pub(crate) fn conclude(
         End::Service(report) => Some(report),
         _ => None,
     };
-    let failure = of_service(sandbox, console, report, message);
+    let failure = Failure {
+        killed: matches!(end, End::Killed),
+        ..of_service(sandbox, console, report, message)
+    };
     let message = &failure.message;
     say(&format!("{name}: {message}"));
     clear(sandbox);
@@ -193,6 +196,7 @@ fn of_service(
         message,
         log: console.telling(&units, TOLD),
         hint: None,
+        killed: false,
     }
 }
 
@@ -202,6 +206,7 @@ pub(crate) fn give_up(sandbox: &Sandbox, error: Error) -> Error {
         message: chain(&error),
         log: Vec::new(),
         hint: error.hint(),
+        killed: false,
     };
     clear(sandbox);
     if let Err(other) = sandbox.leave_failure(&failure) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use vss_config::Claim;
 use vss_libvirt::{NetworkError, OpenError, StartError};
-use vss_model::{SandboxName, Uuid};
+use vss_model::{SandboxName, Sanitized, Uuid};
 use vss_runner::handover::Misunderstood;
 use vss_unit::ManagerError;
 
@@ -50,6 +50,8 @@ pub(crate) enum Error {
         found: String,
         wanted: String,
     },
+    #[error("{name} is not started: its {} is not finished", Sanitized::text(.verb))]
+    Unfinished { verb: String, name: SandboxName },
     #[error("{name} is not started: its content {} is not there", .path.display())]
     NoContent { path: PathBuf, name: SandboxName },
     #[error("{name} is not started: {} is {}", .path.display(), whose(.owner.as_ref(), *.marked))]
@@ -139,6 +141,9 @@ impl Error {
             )),
             Self::NotOwn { name, .. } => Some(format!(
                 "put back what the config had for path, or create {name} anew"
+            )),
+            Self::Unfinished { name, .. } => Some(format!(
+                "`virt-sandbox-service start {name}` cleans up first, or says what is in the way"
             )),
             Self::NoContent { name, .. } => Some(format!(
                 "put it back, or `virt-sandbox-service delete {name}`"

@@ -6,8 +6,15 @@ use vss_model::SandboxConfig;
 
 use crate::error::Error;
 
-/// Refuses a config that names another's content, label, address or users.
+/// Refuses a config that names another's content, label, address or users, and a sandbox that is half
+/// made or half removed.
 pub(crate) fn check(config: &SandboxConfig, store: &Store) -> Result<(), Error> {
+    if let Some(journal) = store.journal(&config.name)? {
+        return Err(Error::Unfinished {
+            verb: journal.beginning().verb.clone(),
+            name: config.name.clone(),
+        });
+    }
     let content = config.content.as_path();
     if let Err(error) = content.symlink_metadata()
         && error.kind() == std::io::ErrorKind::NotFound
@@ -89,6 +96,21 @@ mod tests {
             told(&config)
         );
         tree.set_mark(config.uuid).unwrap();
+        check(&config, &store).unwrap();
+        let delete = vss_config::Beginning {
+            verb: "delete".to_owned(),
+            name: config.name.clone(),
+            uuid: config.uuid,
+            content: config.content.clone(),
+            began: 0,
+        };
+        let journal = store.begin::<()>(delete, &[]).unwrap();
+        assert!(
+            told(&config).ends_with("its delete is not finished"),
+            "{}",
+            told(&config)
+        );
+        journal.finish().unwrap();
         check(&config, &store).unwrap();
     }
 }
