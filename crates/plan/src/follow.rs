@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use vss_model::{AbsPath, Cause, CopyScope};
 
 use crate::ask::resolve_escaped;
+use crate::deny::own_by_name;
 use crate::draft::{Draft, Source};
 use crate::facts::PathFacts;
 use crate::packages::is_own_place;
 use crate::paths::{Region, Scope, region};
+use crate::root_plan::{MAX_SYMLINKS, MOUNTED};
 
 /// The most paths that are followed; a configuration names a few dozen.
 const MAX_FOLLOWED: usize = 2000;
@@ -17,10 +19,66 @@ const MAX_FOLLOWED: usize = 2000;
 pub(crate) type Named = BTreeMap<AbsPath, Cause>;
 
 impl Scope<'_, '_> {
+    /// Notes that a path is named, and with it each path that it leads to where it is a link: a
+    /// service that opens the link reads what is at its end.
+    pub(crate) fn name(&self, draft: &mut Draft, named: &mut Named, path: AbsPath, cause: Cause) {
+        if named.contains_key(&path) {
+            return;
+        }
+        let hops = if self.is_told_elsewhere(draft, &path) {
+            Vec::new()
+        } else {
+            self.hops(&path)
+        };
+        named.insert(path, cause);
+        for (hop, cause) in hops {
+            self.take_linked(draft, &hop, &cause);
+            named.entry(hop).or_insert(cause);
+        }
+    }
+
+    /// Whether it is known without a look where a path leads: it is made for every container, or
+    /// part of a tree whose links are all followed.
+    fn is_told_elsewhere(&self, draft: &Draft, path: &AbsPath) -> bool {
+        let is_mounted = MOUNTED.iter().any(|m| path.as_path().starts_with(m));
+        let is_followed = draft.in_tree(path) && self.rules.denied(path).is_none();
+        is_mounted || is_followed || self.rules.is_made(path)
+    }
+
+    /// Notes what the links lead to that the user asks for: who copies a link means what it stands
+    /// for. Of a directory that is no more than itself, as if it were asked for.
+    pub(crate) fn name_asked(&self, named: &mut Named, asked: &[AbsPath]) {
+        let is_directory =
+            |path: &AbsPath| matches!(self.ask.path(path), Some(PathFacts::Directory { .. }));
+        for (hop, cause) in asked.iter().flat_map(|path| self.hops(path)) {
+            if !is_directory(&hop) {
+                named.entry(hop).or_insert(cause);
+            }
+        }
+    }
+
+    /// Where a link leads, link by link, each with the one that leads there; nothing where a path
+    /// is no link. One that comes back to itself ends.
+    fn hops(&self, path: &AbsPath) -> Vec<(AbsPath, Cause)> {
+        let mut hops = Vec::new();
+        let mut link = path.clone();
+        for _ in 0..MAX_SYMLINKS {
+            let target = self.ask.link_target(&link).flatten();
+            let Some(target) = target.and_then(|t| self.ask.resolve(&t)) else {
+                break;
+            };
+            if target == *path || hops.iter().any(|(hop, _)| *hop == target) {
+                break;
+            }
+            hops.push((target.clone(), Cause::Link { from: link }));
+            link = target;
+        }
+        hops
+    }
+
     /// Follows links and path strings out of what is taken of `/etc` and `/opt`, and out of what
     /// that leads to, until nothing new is found.
-    pub(crate) fn follow(&self, draft: &mut Draft) -> Named {
-        let mut named = Named::new();
+    pub(crate) fn follow(&self, draft: &mut Draft, named: &mut Named) {
         let mut seen = BTreeSet::new();
         loop {
             let sources: Vec<_> = draft
@@ -33,14 +91,14 @@ impl Scope<'_, '_> {
                 })
                 .collect();
             if sources.is_empty() || named.len() >= MAX_FOLLOWED {
-                return named;
+                return;
             }
             for (path, scope, _) in sources {
                 seen.insert(path.clone());
                 if scope == CopyScope::Node && !self.is_file(&path) {
                     continue;
                 }
-                self.follow_from(draft, &path, scope, &mut named);
+                self.follow_from(draft, &path, scope, named);
             }
         }
     }
@@ -58,7 +116,7 @@ impl Scope<'_, '_> {
                 .map(|t| t.links.as_slice())
                 .unwrap_or_default()
             {
-                if draft.is_hidden(link) {
+                if draft.is_hidden(link) || self.is_anothers_secret(link, named) {
                     continue;
                 }
                 if let Some(target) =
@@ -67,7 +125,7 @@ impl Scope<'_, '_> {
                     enabled.insert(target.clone());
                     let cause = Cause::Link { from: link.clone() };
                     self.take_linked(draft, &target, &cause);
-                    named.entry(target).or_insert(cause);
+                    self.name(draft, named, target, cause);
                 }
             }
         }
@@ -88,9 +146,15 @@ impl Scope<'_, '_> {
                     file: mention.file.clone(),
                 };
                 self.take_named(draft, &target, &cause);
-                named.entry(target).or_insert(cause);
+                self.name(draft, named, target, cause);
             }
         }
+    }
+
+    /// Whether the deny list holds a link, so that it stays behind and what it leads to with it.
+    fn is_anothers_secret(&self, link: &AbsPath, named: &Named) -> bool {
+        let entry = self.rules.denied(link);
+        entry.is_some_and(|entry| own_by_name(entry, link, named).is_none())
     }
 
     fn take_linked(&self, draft: &mut Draft, target: &AbsPath, cause: &Cause) {

@@ -18,6 +18,7 @@ use crate::confine::{self, Confined};
 use crate::derive;
 use crate::draft::Draft;
 use crate::facts::{Facts, HostFacts, SelinuxMode};
+use crate::follow::Named;
 use crate::id_ranges;
 use crate::inside::Setup;
 use crate::outcome::{PlanError, Progress, SandboxPlan, Warning};
@@ -256,7 +257,9 @@ fn draft(
         .unwrap_or_default();
     scope.unlisted(&mut draft, &accounts);
     scope.other_instances(&mut draft);
-    let named = scope.follow(&mut draft);
+    let mut named = Named::new();
+    scope.name_asked(&mut named, &request.copy);
+    scope.follow(&mut draft, &mut named);
     // what was followed may have brought more of them
     scope.other_instances(&mut draft);
     let mut inside = accounts.inside(&accounts_named(scope, said.accounts));

@@ -159,3 +159,100 @@ fn a34_what_is_kept_out_names_no_secret_and_a_secret_kept_out_is_not_told_as_cop
         assert_eq!(found, (Fate::Shared, false), "--share {holding}");
     }
 }
+
+/// A host whose service names links to keys, as certbot keeps them, and what is copied of it.
+fn with_linked_keys() -> World {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);
+    world.file(
+        "/etc/web/web.conf",
+        "key /etc/letsencrypt/live/x/privkey.pem\ncert /etc/ssl/private/two.pem\n\
+         loop /etc/ssl/private/loop\n",
+    );
+    for (link, target) in [
+        (
+            "/etc/letsencrypt/live/x/privkey.pem",
+            "../../archive/x/privkey1.pem",
+        ),
+        (
+            "/etc/letsencrypt/live/y/privkey.pem",
+            "../../archive/y/privkey1.pem",
+        ),
+        ("/etc/ssl/private/two.pem", "hop.pem"),
+        ("/etc/ssl/private/hop.pem", "/etc/pki/tls/private/end.pem"),
+        ("/etc/ssl/private/loop", "pool"),
+        ("/etc/ssl/private/pool", "loop"),
+    ] {
+        world.link(link, target);
+    }
+    for key in [
+        "/etc/letsencrypt/archive/x/privkey1.pem",
+        "/etc/letsencrypt/archive/y/privkey1.pem",
+        "/etc/pki/tls/private/end.pem",
+        "/etc/pki/tls/private/others.pem",
+    ] {
+        world.file(key, "secret");
+    }
+    world
+}
+
+#[test]
+fn a34_a_secret_that_is_named_by_a_link_comes_with_what_the_link_leads_to() {
+    let plan = with_linked_keys().plan(&request()).unwrap();
+    let fate = |at: &str| plan.root.explain(&path(at)).fate;
+    for own in [
+        "/etc/letsencrypt/live/x/privkey.pem",
+        "/etc/letsencrypt/archive/x/privkey1.pem",
+        "/etc/ssl/private/two.pem",
+        "/etc/ssl/private/hop.pem",
+        "/etc/pki/tls/private/end.pem",
+        "/etc/ssl/private/loop",
+    ] {
+        assert_eq!(fate(own), Fate::Private, "{own}");
+    }
+    for others in [
+        "/etc/letsencrypt/live/y/privkey.pem",
+        "/etc/letsencrypt/archive/y/privkey1.pem",
+        "/etc/pki/tls/private/others.pem",
+    ] {
+        assert_ne!(fate(others), Fate::Private, "{others}");
+    }
+    let chain = plan
+        .root
+        .explain(&path("/etc/pki/tls/private/end.pem"))
+        .chain;
+    let told: Vec<String> = chain.iter().map(|(p, c)| format!("{p}: {c}")).collect();
+    for step in [
+        "/etc/pki/tls/private/end.pem: /etc/ssl/private/hop.pem links to it",
+        "/etc/ssl/private/hop.pem: /etc/ssl/private/two.pem links to it",
+        "/etc/ssl/private/two.pem: named in /etc/web/web.conf",
+    ] {
+        assert!(told.iter().any(|t| t == step), "{step} of {told:#?}");
+    }
+}
+
+#[test]
+fn a34_a_link_to_a_secret_that_the_user_asks_for_comes_with_it() {
+    let mut request = request();
+    request.copy = vec![path("/etc/letsencrypt/live/y/privkey.pem")];
+    let plan = with_linked_keys().plan(&request).unwrap();
+    let key = plan
+        .root
+        .explain(&path("/etc/letsencrypt/archive/y/privkey1.pem"));
+    assert_eq!(key.fate, Fate::Private);
+}
+
+#[test]
+fn a34_a_link_that_is_kept_out_names_no_secret() {
+    const KEY: &str = "/etc/pki/tls/private/others.pem";
+    let mut world = with_linked_keys();
+    world.link("/etc/ssl/private/others.pem", KEY);
+    let mut request = request();
+    request.copy = vec![path("/etc/ssl")];
+    let plan = world.plan(&request).unwrap();
+    let fate = |at: &str| plan.root.explain(&path(at)).fate;
+    assert_eq!(fate("/etc/ssl/private/others.pem"), Fate::Masked);
+    assert_ne!(fate(KEY), Fate::Private);
+    // the service's own is in the tree that is taken, and what it leads to is not
+    assert_eq!(fate("/etc/pki/tls/private/end.pem"), Fate::Private);
+}
