@@ -7,7 +7,7 @@ use vss_model::{AbsPath, Cause, CopyScope};
 use crate::ask::resolve_escaped;
 use crate::deny::own_by_name;
 use crate::draft::{Draft, Source};
-use crate::facts::PathFacts;
+use crate::facts::{NamedPath, PathFacts, PathKind};
 use crate::packages::is_own_place;
 use crate::paths::{Region, Scope, region};
 use crate::root_plan::{MAX_SYMLINKS, MOUNTED};
@@ -43,6 +43,23 @@ impl Scope<'_, '_> {
         let is_mounted = MOUNTED.iter().any(|m| path.as_path().starts_with(m));
         let is_followed = draft.in_tree(path) && self.rules.denied(path).is_none();
         is_mounted || is_followed || self.rules.is_made(path)
+    }
+
+    /// Notes what the service's units name: a key that stands in a unit is as much the service's
+    /// own as one in its configuration.
+    pub(crate) fn name_of_units(&self, draft: &mut Draft, named: &mut Named) {
+        for member in self.units.members.values() {
+            for path in member.facts.paths.iter().filter(|p| is_for_use(p)) {
+                let cause = Cause::Unit {
+                    unit: member.facts.name.clone(),
+                    directive: format!("{}=", path.directive),
+                };
+                let place = self.ask.resolve(&path.path);
+                if let Some(place) = place.filter(|p| region(p) != Region::Elsewhere) {
+                    self.name(draft, named, place, cause);
+                }
+            }
+        }
     }
 
     /// Notes what the links lead to that the user asks for: who copies a link means what it stands
@@ -202,4 +219,17 @@ impl Scope<'_, '_> {
             || draft.in_tree(path)
             || draft.has(path)
     }
+}
+
+/// Whether a unit names a path because it wants what is there.
+fn is_for_use(named: &NamedPath) -> bool {
+    let is_wanted = match named.kind {
+        PathKind::Exec
+        | PathKind::File
+        | PathKind::Directory
+        | PathKind::Managed
+        | PathKind::Condition => true,
+        PathKind::Runtime | PathKind::Socket | PathKind::Unwanted => false,
+    };
+    is_wanted && !named.directive.starts_with("Inaccessible")
 }

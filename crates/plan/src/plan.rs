@@ -259,6 +259,7 @@ fn draft(
     scope.other_instances(&mut draft);
     let mut named = Named::new();
     scope.name_asked(&mut named, &request.copy);
+    scope.name_of_units(&mut draft, &mut named);
     scope.follow(&mut draft, &mut named);
     // what was followed may have brought more of them
     scope.other_instances(&mut draft);

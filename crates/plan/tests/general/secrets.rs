@@ -256,3 +256,52 @@ fn a34_a_link_that_is_kept_out_names_no_secret() {
     // the service's own is in the tree that is taken, and what it leads to is not
     assert_eq!(fate("/etc/pki/tls/private/end.pem"), Fate::Private);
 }
+
+#[test]
+fn a34_a_secret_that_the_unit_names_is_the_services_own() {
+    let mut world = with_linked_keys();
+    world.unit(
+        "web.service",
+        &[
+            ("ExecStart", "/usr/sbin/web"),
+            ("ExecStart", "/etc/ssl/private/argument.key"),
+            ("LoadCredential", "/etc/letsencrypt/live/y/privkey.pem"),
+            ("ConditionPathExists", "/etc/web.keytab"),
+            ("InaccessiblePaths", "/etc/ssl/private/kept-from-it.key"),
+            ("ReadWritePaths", "/etc"),
+        ],
+    );
+    for key in [
+        "/etc/ssl/private/argument.key",
+        "/etc/ssl/private/kept-from-it.key",
+        "/etc/ssl/private/others.key",
+        "/etc/web.keytab",
+        "/etc/krb5.keytab",
+    ] {
+        world.file(key, "secret");
+    }
+    let plan = world.plan(&request()).unwrap();
+    let fate = |at: &str| plan.root.explain(&path(at)).fate;
+    for own in [
+        "/etc/ssl/private/argument.key",
+        "/etc/letsencrypt/live/y/privkey.pem",
+        "/etc/letsencrypt/archive/y/privkey1.pem",
+        "/etc/web.keytab",
+    ] {
+        assert_eq!(fate(own), Fate::Private, "{own}");
+    }
+    for others in [
+        "/etc/ssl/private/kept-from-it.key",
+        "/etc/ssl/private/others.key",
+        "/etc/krb5.keytab",
+    ] {
+        assert_ne!(fate(others), Fate::Private, "{others}");
+    }
+    let named_by = "LoadCredential= of web.service".to_owned();
+    let key = path("/etc/letsencrypt/live/y/privkey.pem");
+    let told = Warning::OwnSecret {
+        path: key,
+        named_by,
+    };
+    assert!(plan.warnings.contains(&told), "{:?}", plan.warnings);
+}

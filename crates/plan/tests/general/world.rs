@@ -177,8 +177,8 @@ impl World {
         let paths = settings.iter().filter_map(|&(directive, value)| {
             let kind = match directive {
                 "ExecStart" => PathKind::Exec,
-                "EnvironmentFile" => PathKind::File,
-                "ReadWritePaths" | "WorkingDirectory" => PathKind::Directory,
+                "EnvironmentFile" | "LoadCredential" => PathKind::File,
+                "ReadWritePaths" | "WorkingDirectory" | "InaccessiblePaths" => PathKind::Directory,
                 "StateDirectory" => PathKind::Managed,
                 "ConditionPathExists" => PathKind::Condition,
                 _ => return None,
