@@ -54,8 +54,8 @@ impl Scope<'_, '_> {
             .flatten()
             .unwrap_or_default()
             .iter()
-            .filter(|entry| glob::matches(component, &entry.name))
-            .filter_map(|entry| directory.join(&entry.name).ok())
+            .filter(|entry| glob::matches(component, &entry.text()))
+            .filter_map(|entry| entry.path(directory))
             .collect()
     }
 

@@ -130,3 +130,35 @@ fn without_a_pattern_nothing_is_anothers() {
     let fate = plan.root.explain(&path("/var/lib/db/15/two/data")).fate;
     assert_eq!(fate, Fate::Private);
 }
+
+#[test]
+fn a_name_that_systemd_escapes_is_taken_as_it_is() {
+    let mut world = two_instances();
+    world.file(r"/etc/db/db-a\x2db.conf", "");
+    let unit = world.unit(
+        r"db@a\x2db.service",
+        &[
+            ("ExecStart", "/usr/sbin/db"),
+            ("EnvironmentFile", r"/etc/db/db-a\x2db.conf"),
+        ],
+    );
+    of_any(&mut unit.paths[1], "/etc/db/db-*.conf");
+    world.directory(r"/var/lib/db-a\x2db", 0);
+    world.file(
+        r"/usr/lib/systemd/system/sysinit.target.wants/dev-a\x2db.mount",
+        "",
+    );
+    let mut request = request();
+    request.units = vec![unit_name(r"db@a\x2db.service")];
+    let fate = |request: &CreateRequest, at: &str| {
+        let plan = world.plan(request).unwrap();
+        plan.root.explain(&path(at)).fate
+    };
+    let own = r"/etc/db/db-a\x2db.conf";
+    assert_eq!(fate(&request, own), Fate::Private);
+    assert_eq!(fate(&request, "/etc/db/db-one.conf"), Fate::Masked);
+    assert_eq!(fate(&request, r"/var/lib/db-a\x2db"), Fate::Private);
+    let foreign = r"/etc/systemd/system/dev-a\x2db.mount";
+    assert_eq!(fate(&request, foreign), Fate::Masked);
+    assert_eq!(fate(&of_one(), own), Fate::Masked);
+}
