@@ -332,7 +332,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath, name: &str) {
+    pub(crate) fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath, name: &str) {
         if draft.in_tree(path) || draft.has_from(Source::Unit, path) || self.is_missing(path) {
             return;
         }
@@ -342,7 +342,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn is_unowned(&self, path: &AbsPath) -> bool {
+    pub(crate) fn is_unowned(&self, path: &AbsPath) -> bool {
         self.ask.owners_below(path).is_some_and(<[_]>::is_empty)
     }
 

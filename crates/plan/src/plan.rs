@@ -256,10 +256,11 @@ fn draft(
         .map(Accounts::parse)
         .unwrap_or_default();
     scope.unlisted(&mut draft, &accounts);
-    scope.other_instances(&mut draft);
     let mut named = Named::new();
     scope.name_asked(&mut named, &request.copy);
     scope.name_of_units(&mut draft, &mut named);
+    scope.named_as_instances(&mut draft, &mut named);
+    scope.other_instances(&mut draft);
     scope.follow(&mut draft, &mut named);
     // what was followed may have brought more of them
     scope.other_instances(&mut draft);
