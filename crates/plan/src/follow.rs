@@ -8,12 +8,16 @@ use crate::ask::resolve_escaped;
 use crate::deny::own_by_name;
 use crate::draft::{Draft, Source};
 use crate::facts::{NamedPath, PathFacts, PathKind};
+use crate::links::Budget;
 use crate::packages::is_own_place;
 use crate::paths::{Region, Scope, region};
 use crate::root_plan::{MAX_SYMLINKS, MOUNTED};
 
 /// The most paths that are followed; a configuration names a few dozen.
 const MAX_FOLLOWED: usize = 2000;
+
+/// How often data may lead to data that leads on: each time the host is asked again.
+const MAX_DATA_ROUNDS: usize = 16;
 
 /// The paths that the service's own files name or link to, with where.
 pub(crate) type Named = BTreeMap<AbsPath, Cause>;
@@ -93,17 +97,18 @@ impl Scope<'_, '_> {
         hops
     }
 
-    /// Follows links and path strings out of what is taken of `/etc` and `/opt`, and out of what
-    /// that leads to, until nothing new is found.
+    /// Follows links and path strings out of what is taken of `/etc`, links out of trees elsewhere,
+    /// and out of what that leads to, until nothing new is found.
     pub(crate) fn follow(&self, draft: &mut Draft, named: &mut Named) {
         let mut seen = BTreeSet::new();
-        loop {
+        let mut budget = Budget::default();
+        for round in 0.. {
             let sources: Vec<_> = draft
                 .copies()
                 .into_iter()
                 .filter(|(path, _, source)| {
                     *source > Source::Baseline
-                        && path.as_path().starts_with("/etc")
+                        && region(path) != Region::Elsewhere
                         && !seen.contains(path)
                 })
                 .collect();
@@ -112,6 +117,12 @@ impl Scope<'_, '_> {
             }
             for (path, scope, _) in sources {
                 seen.insert(path.clone());
+                if !path.as_path().starts_with("/etc") {
+                    if scope == CopyScope::Tree && round < MAX_DATA_ROUNDS {
+                        self.follow_data(draft, &path, &mut budget);
+                    }
+                    continue;
+                }
                 if scope == CopyScope::Node && !self.is_file(&path) {
                     continue;
                 }

@@ -36,6 +36,7 @@ pub mod glob;
 pub mod id_ranges;
 mod inside;
 mod instances;
+mod links;
 pub mod mentions;
 mod options;
 pub mod outcome;

@@ -131,6 +131,22 @@ pub enum Warning {
         /// Its bytes.
         bytes: u64,
     },
+    /// A link that is copied leads to what the host has and the container doesn't.
+    LinkLeft {
+        /// The link.
+        link: AbsPath,
+        /// Where it leads.
+        target: AbsPath,
+        /// Why that is not there.
+        why: String,
+    },
+    /// More such links than are told one by one, or than are looked into.
+    LinksLeft {
+        /// The directory that they are in.
+        path: AbsPath,
+        /// How many.
+        count: usize,
+    },
     /// Without `-C`, data that the host's service has is not there inside.
     DataLeft {
         /// The directories that are made without it.
@@ -214,6 +230,18 @@ impl std::fmt::Display for Warning {
             }
             Self::Large { path, bytes } => {
                 write!(f, "{path} is copied with {} MiB", bytes >> 20)
+            }
+            Self::LinkLeft { link, target, why } => {
+                write!(
+                    f,
+                    "{link} leads to {target}, which is not there inside: {why}"
+                )
+            }
+            Self::LinksLeft { path, count } => {
+                write!(
+                    f,
+                    "{count} more links in {path} may lead to what is not there inside"
+                )
             }
             Self::DataLeft { paths } => {
                 write!(f, "without -C, the host's data stays on the host: ")?;

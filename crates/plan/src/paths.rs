@@ -133,7 +133,7 @@ impl Scope<'_, '_> {
 
     /// Whether packages list nothing but directories in a directory for data, so that what is in
     /// it is data of whoever names it (`/var/www/html`).
-    fn is_free_for_data(&self, path: &AbsPath) -> bool {
+    pub(crate) fn is_free_for_data(&self, path: &AbsPath) -> bool {
         let owners = self.ask.owners_below(path).unwrap_or_default();
         let lists_directories = |name: &PackageName| {
             let Some(Some(package)) = self.ask.package(name) else {

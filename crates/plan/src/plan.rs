@@ -27,7 +27,7 @@ use crate::paths::Scope;
 use crate::request::CreateRequest;
 use crate::rules::Rules;
 use crate::units::UnitClosure;
-use crate::{data, options, place, review, shares, suitable};
+use crate::{data, links, options, place, review, shares, suitable};
 
 /// Where content is kept unless `--path` says otherwise.
 pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
@@ -133,6 +133,7 @@ fn compute(
         review::reach_content(&scope, &config.content)?;
         review::reach(&scope, &config.shared, &mut warnings);
     }
+    links::drop_told(&mut warnings);
     warnings.sort();
     warnings.dedup();
     let mut domain = derive::domain_spec(&config);
@@ -286,6 +287,7 @@ fn draft(
     suitable::needed(&draft)?;
     warnings.extend(scope.deny(&mut draft, &named, &request.copy));
     scope.shares(&mut draft, &named)?;
+    warnings.extend(scope.links_left(&draft));
     // where the secret is kept out or shared, no copy is made of it
     warnings.retain(|w| !matches!(w, Warning::OwnSecret { path, .. } if !draft.is_copied(path)));
     Ok((draft, warnings))
