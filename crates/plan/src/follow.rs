@@ -9,12 +9,14 @@ use crate::deny::own_by_name;
 use crate::draft::{Draft, Source};
 use crate::facts::{NamedPath, PathFacts, PathKind};
 use crate::links::Budget;
+use crate::mentions::MAX_PATHS;
+use crate::outcome::Warning;
 use crate::packages::is_own_place;
 use crate::paths::{Region, Scope, region};
 use crate::root_plan::{MAX_SYMLINKS, MOUNTED};
 
 /// The most paths that are followed; a configuration names a few dozen.
-const MAX_FOLLOWED: usize = 2000;
+const MAX_FOLLOWED: usize = 8192;
 
 /// How often data may lead to data that leads on: each time the host is asked again.
 const MAX_DATA_ROUNDS: usize = 16;
@@ -98,8 +100,9 @@ impl Scope<'_, '_> {
     }
 
     /// Follows links and path strings out of what is taken of `/etc`, links out of trees elsewhere,
-    /// and out of what that leads to, until nothing new is found.
-    pub(crate) fn follow(&self, draft: &mut Draft, named: &mut Named) {
+    /// and out of what that leads to, until nothing new is found. Answers where a limit was hit.
+    pub(crate) fn follow(&self, draft: &mut Draft, named: &mut Named) -> Vec<Warning> {
+        let mut warnings = Vec::new();
         let mut seen = BTreeSet::new();
         let mut budget = Budget::default();
         for round in 0.. {
@@ -112,8 +115,8 @@ impl Scope<'_, '_> {
                         && !seen.contains(path)
                 })
                 .collect();
-            if sources.is_empty() || named.len() >= MAX_FOLLOWED {
-                return;
+            if sources.is_empty() {
+                break;
             }
             for (path, scope, _) in sources {
                 seen.insert(path.clone());
@@ -126,16 +129,32 @@ impl Scope<'_, '_> {
                 if scope == CopyScope::Node && !self.is_file(&path) {
                     continue;
                 }
-                self.follow_from(draft, &path, scope, named);
+                let full = self.follow_from(draft, &path, scope, named, &mut warnings);
+                if let Err(warning) = full {
+                    warnings.push(warning);
+                    return warnings;
+                }
             }
         }
+        warnings
     }
 
     fn is_file(&self, path: &AbsPath) -> bool {
         matches!(self.ask.path(path), Some(PathFacts::File { .. }))
     }
 
-    fn follow_from(&self, draft: &mut Draft, path: &AbsPath, scope: CopyScope, named: &mut Named) {
+    /// Follows what one path leads to.
+    ///
+    /// # Errors
+    /// Where no more can be followed, with what tells so.
+    fn follow_from(
+        &self,
+        draft: &mut Draft,
+        path: &AbsPath,
+        scope: CopyScope,
+        named: &mut Named,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), Warning> {
         let mut enabled = BTreeSet::new();
         if scope == CopyScope::Tree {
             for (link, target) in self
@@ -152,6 +171,7 @@ impl Scope<'_, '_> {
                 {
                     enabled.insert(target.clone());
                     let cause = Cause::Link { from: link.clone() };
+                    has_room(named, &target, path)?;
                     self.take_linked(draft, &target, &cause);
                     self.name(draft, named, target, cause);
                 }
@@ -166,17 +186,25 @@ impl Scope<'_, '_> {
             {
                 continue;
             }
-            for target in &mention.paths {
+            if mention.paths.len() > MAX_PATHS {
+                warnings.push(Warning::NamesTooMany {
+                    file: mention.file.clone(),
+                    limit: MAX_PATHS,
+                });
+            }
+            for target in mention.paths.iter().take(MAX_PATHS) {
                 let Some(target) = self.ask.resolve(target) else {
                     continue;
                 };
                 let cause = Cause::NamedIn {
                     file: mention.file.clone(),
                 };
+                has_room(named, &target, &mention.file)?;
                 self.take_named(draft, &target, &cause);
                 self.name(draft, named, target, cause);
             }
         }
+        Ok(())
     }
 
     /// Whether the deny list holds a link, so that it stays behind and what it leads to with it.
@@ -230,6 +258,17 @@ impl Scope<'_, '_> {
             || draft.in_tree(path)
             || draft.has(path)
     }
+}
+
+/// Whether one more path can be followed, which a file or a link in a directory names.
+fn has_room(named: &Named, target: &AbsPath, at: &AbsPath) -> Result<(), Warning> {
+    if named.len() < MAX_FOLLOWED || named.contains_key(target) {
+        return Ok(());
+    }
+    Err(Warning::FollowsTooMany {
+        at: at.clone(),
+        limit: MAX_FOLLOWED,
+    })
 }
 
 /// Whether a unit names a path because it wants what is there.

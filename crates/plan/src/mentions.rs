@@ -10,12 +10,13 @@ use vss_model::AbsPath;
 
 /// Where a path has to lie to be of interest: the rest is shared or made at run time.
 const BASES: [&[u8]; 4] = [b"/etc/", b"/var/", b"/srv/", b"/opt/"];
-/// The most paths that are taken from one file.
-const MAX_PATHS: usize = 512;
+/// The most paths that count of one file.
+pub const MAX_PATHS: usize = 4096;
 
 /// The paths below `/etc`, `/var`, `/srv` and `/opt` that a text names outside its comments, in
 /// order. A binary file (one with a NUL byte) names none. A pattern (`/etc/x/*.conf`) counts as
-/// the directory that it is in.
+/// the directory that it is in. Where there are more than [`MAX_PATHS`], one more is found than
+/// that, to say so.
 #[must_use]
 pub fn scan(bytes: &[u8]) -> Vec<AbsPath> {
     let mut found = BTreeSet::new();
@@ -28,11 +29,11 @@ pub fn scan(bytes: &[u8]) -> Vec<AbsPath> {
             continue;
         };
         paths_of_line(&code, &mut found);
-        if found.len() >= MAX_PATHS {
+        if found.len() > MAX_PATHS {
             break;
         }
     }
-    found.into_iter().take(MAX_PATHS).collect()
+    found.into_iter().take(MAX_PATHS + 1).collect()
 }
 
 /// The part of a line that is no comment; `None` where nothing is left. Only comments that begin a

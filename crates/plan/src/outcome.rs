@@ -131,6 +131,20 @@ pub enum Warning {
         /// Its bytes.
         bytes: u64,
     },
+    /// A file names more paths than are followed.
+    NamesTooMany {
+        /// The file.
+        file: AbsPath,
+        /// How many are followed.
+        limit: usize,
+    },
+    /// All files and links together name more paths than are followed.
+    FollowsTooMany {
+        /// The file, or the directory of links, at which it ended.
+        at: AbsPath,
+        /// How many are followed.
+        limit: usize,
+    },
     /// A link that is copied leads to what the host has and the container doesn't.
     LinkLeft {
         /// The link.
@@ -231,6 +245,14 @@ impl std::fmt::Display for Warning {
             Self::Large { path, bytes } => {
                 write!(f, "{path} is copied with {} MiB", bytes >> 20)
             }
+            Self::NamesTooMany { file, limit } => write!(
+                f,
+                "{file} names more than {limit} paths: the rest is not followed, what is missing comes with --copy"
+            ),
+            Self::FollowsTooMany { at, limit } => write!(
+                f,
+                "more than {limit} paths are named: from {at} on they are not followed, what is missing comes with --copy"
+            ),
             Self::LinkLeft { link, target, why } => {
                 write!(
                     f,

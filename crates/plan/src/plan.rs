@@ -262,12 +262,11 @@ fn draft(
     scope.name_of_units(&mut draft, &mut named);
     scope.named_as_instances(&mut draft, &mut named);
     scope.other_instances(&mut draft);
-    scope.follow(&mut draft, &mut named);
+    let mut warnings = scope.follow(&mut draft, &mut named);
     // what was followed may have brought more of them
     scope.other_instances(&mut draft);
     let mut inside = accounts.inside(&accounts_named(scope, said.accounts));
     let mut adapted = BTreeMap::new();
-    let mut warnings = Vec::new();
     for member in scope.units.members.values() {
         let adaptation = adapt::adapt(member.facts, confined);
         if let Some(user) = &adaptation.user {

@@ -338,3 +338,37 @@ fn any_number_of_links_and_links_that_lead_on_and_on_end() {
     };
     assert!(plan.warnings.contains(&more), "{:?}", plan.warnings);
 }
+
+#[test]
+fn a_file_that_names_more_than_is_followed_is_told() {
+    let names = |from: usize, count: usize| -> String {
+        let line = |n| format!("/etc/many/{n:06}\n");
+        (from..from + count).map(line).collect()
+    };
+    let told = |files: &[(&str, String)]| -> Vec<String> {
+        let mut world = World::new();
+        world.package("web", "web", &[], &[WEB, "/etc/web/"]);
+        for (name, text) in files {
+            world.file(&format!("/etc/web/{name}"), text);
+        }
+        let plan = world.plan(&request()).unwrap();
+        let texts = plan.warnings.iter().map(ToString::to_string);
+        texts.filter(|w| w.contains("not followed")).collect()
+    };
+    assert_eq!(told(&[("a", names(0, 4096))]), [""; 0]);
+    let more = told(&[("a", names(0, 4097))]);
+    assert!(
+        more.len() == 1 && more[0].starts_with("/etc/web/a names more than 4096 paths"),
+        "{more:?}"
+    );
+    let files = [
+        ("a", names(0, 4096)),
+        ("b", names(4096, 4096)),
+        ("c", names(8192, 9)),
+    ];
+    let more = told(&files);
+    assert!(
+        more.len() == 1 && more[0].contains("from /etc/web/c on"),
+        "{more:?}"
+    );
+}
