@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use vss_model::sandbox::Tmpfs;
 use vss_model::{
-    AbsPath, IdRange, Level, NetworkChoice, NetworkConfig, PrivateUsers, SandboxConfig,
-    SecurityContext, UnitName,
+    IdRange, Level, NetworkChoice, NetworkConfig, PrivateUsers, SandboxConfig, SecurityContext,
+    UnitName,
 };
 
 use crate::accounts::Accounts;
@@ -29,8 +29,6 @@ use crate::rules::Rules;
 use crate::units::UnitClosure;
 use crate::{data, links, options, place, review, shares, suitable};
 
-/// Where content is kept unless `--path` says otherwise.
-pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
 /// The file systems in memory of a new sandbox, with their sizes in bytes. `/run/lock` is one that
 /// Debian's systemd mounts itself where it may, and ends without.
 const TMPFS: [(&str, u64); 4] = [
@@ -335,10 +333,7 @@ fn config(
     let Some(uuid) = ask.identity() else {
         return Ok(None);
     };
-    let parent = match &request.path {
-        Some(path) => path.clone(),
-        None => CONTENT.parse().unwrap_or_else(|_| AbsPath::root()),
-    };
+    let parent = place::parent(ask, request);
     let content = parent.join(request.name.as_str()).unwrap_or(parent);
     Ok(Some(SandboxConfig {
         name: request.name.clone(),
