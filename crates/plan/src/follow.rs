@@ -36,18 +36,25 @@ impl Scope<'_, '_> {
         } else {
             self.hops(&path)
         };
+        let is_secret = |path: &AbsPath| self.rules.denied(path).is_some();
+        // of anything else the link itself brings what belongs to the service
+        let is_of_secret = is_secret(&path) || hops.iter().any(|(hop, _)| is_secret(hop));
         named.insert(path, cause);
         for (hop, cause) in hops {
-            self.take_linked(draft, &hop, &cause);
+            if is_of_secret {
+                self.take_linked(draft, &hop, &cause);
+            }
             named.entry(hop).or_insert(cause);
         }
     }
 
     /// Whether it is known without a look where a path leads: it is made for every container, or
-    /// part of a tree whose links are all followed.
+    /// part of a tree whose links all name what they lead to.
     fn is_told_elsewhere(&self, draft: &Draft, path: &AbsPath) -> bool {
         let is_mounted = MOUNTED.iter().any(|m| path.as_path().starts_with(m));
-        let is_followed = draft.in_tree(path) && self.rules.denied(path).is_none();
+        let is_followed = path.as_path().starts_with("/etc")
+            && draft.in_tree(path)
+            && self.rules.denied(path).is_none();
         is_mounted || is_followed || self.rules.is_made(path)
     }
 
@@ -81,7 +88,7 @@ impl Scope<'_, '_> {
     }
 
     /// Where a link leads, link by link, each with the one that leads there; nothing where a path
-    /// is no link. One that comes back to itself ends.
+    /// is no link. One that comes back to itself ends, and so does one that is not root's.
     fn hops(&self, path: &AbsPath) -> Vec<(AbsPath, Cause)> {
         let mut hops = Vec::new();
         let mut link = path.clone();
@@ -90,13 +97,33 @@ impl Scope<'_, '_> {
             let Some(target) = target.and_then(|t| self.ask.resolve(&t)) else {
                 break;
             };
-            if target == *path || hops.iter().any(|(hop, _)| *hop == target) {
+            if !self.is_roots(&link)
+                || target == *path
+                || hops.iter().any(|(hop, _)| *hop == target)
+            {
                 break;
             }
             hops.push((target.clone(), Cause::Link { from: link }));
             link = target;
         }
         hops
+    }
+
+    /// Whether nobody but root can have made a link: one in data that others write may lead to any
+    /// secret. What is configuration is trusted as a whole.
+    fn is_roots(&self, link: &AbsPath) -> bool {
+        const OTHERS_WRITE: u32 = 0o022;
+        if ["/etc", "/usr"]
+            .iter()
+            .any(|b| link.as_path().starts_with(b))
+        {
+            return true;
+        }
+        let mut above = link.ancestors().skip(1).filter(|p| p.depth() >= 2);
+        above.all(|directory| match self.ask.path(&directory) {
+            Some(PathFacts::Directory { mode, uid, .. }) => *uid == 0 && mode & OTHERS_WRITE == 0,
+            _ => false,
+        })
     }
 
     /// Follows links and path strings out of what is taken of `/etc`, links out of trees elsewhere,

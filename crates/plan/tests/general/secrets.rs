@@ -305,3 +305,26 @@ fn a34_a_secret_that_the_unit_names_is_the_services_own() {
     };
     assert!(plan.warnings.contains(&told), "{:?}", plan.warnings);
 }
+
+#[test]
+fn a34_a_link_that_the_service_may_have_made_names_no_secret() {
+    const KEY: &str = "/etc/ssl/private/others.key";
+    let fate_of_key = |uid: u32, mode: u32, copy_data: bool| {
+        let mut world = World::new();
+        let listed = [WEB, "/etc/web/", "/etc/web/web.conf", "/var/lib/web/"];
+        world.package("web", "web", &[], &listed);
+        world.file("/etc/web/web.conf", "key /var/lib/web/tls/own.key\n");
+        world.directory("/var/lib/web/tls", uid);
+        world.modes.insert(path("/var/lib/web/tls"), mode);
+        world.link("/var/lib/web/tls/own.key", KEY);
+        world.file(KEY, "secret");
+        let mut request = request();
+        request.copy_data = copy_data;
+        world.plan(&request).unwrap().root.explain(&path(KEY)).fate
+    };
+    for copy_data in [true, false] {
+        assert_eq!(fate_of_key(0, 0o755, copy_data), Fate::Private);
+        assert_ne!(fate_of_key(33, 0o755, copy_data), Fate::Private);
+        assert_ne!(fate_of_key(0, 0o775, copy_data), Fate::Private);
+    }
+}
