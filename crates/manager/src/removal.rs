@@ -47,6 +47,13 @@ pub(crate) struct Identity {
     pub(crate) users: Option<IdRange>,
 }
 
+/// Whether two paths are of one place: a config has the real path where the default is below a link.
+fn is_one_place(host: &Host, one: &AbsPath, other: &AbsPath) -> bool {
+    let real = |path: &AbsPath| host.path(&parent_of(path)).canonicalize();
+    let is_one_parent = || real(one).is_ok_and(|one| real(other).is_ok_and(|other| one == other));
+    one == other || one.file_name() == other.file_name() && is_one_parent()
+}
+
 impl Identity {
     /// That of a sandbox whose config can be read.
     pub(crate) fn of(config: &SandboxConfig) -> Self {
@@ -74,7 +81,7 @@ impl Identity {
     fn content_paths(&self, host: &Host) -> Vec<AbsPath> {
         let default = host.shown(&host.places().content(&self.name));
         let mut paths = vec![self.content.clone()];
-        if default != self.content {
+        if !is_one_place(host, &default, &self.content) {
             paths.push(default);
         }
         paths

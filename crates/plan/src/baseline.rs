@@ -142,7 +142,7 @@ impl Scope<'_, '_> {
             return;
         };
         for entry in self.ask.list(&skel).flatten().unwrap_or_default() {
-            let (Ok(from), Ok(to)) = (skel.join(&entry.name), home.join(&entry.name)) else {
+            let (Some(from), Some(to)) = (entry.path(&skel), entry.path(home)) else {
                 continue;
             };
             if entry.kind == EntryKind::File

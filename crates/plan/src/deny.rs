@@ -94,8 +94,8 @@ impl Scope<'_, '_> {
     }
 }
 
-/// Why a secret is the service's own: one of its files names it, or the denied directory that it
-/// is in.
+/// Why a secret is the service's own: one of its files or units names it, or the denied directory
+/// that it is in.
 pub(crate) fn own_by_name<'n>(
     entry: &DenyEntry,
     path: &AbsPath,

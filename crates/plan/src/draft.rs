@@ -175,6 +175,25 @@ impl Draft {
         })
     }
 
+    /// Whether a path is there inside: copied, shared or made, itself or something in it.
+    pub(crate) fn is_seen(&self, path: &AbsPath) -> bool {
+        let is_there = self.deciding(path).is_some_and(|(place, claim)| {
+            let reaches_below =
+                is_tree(&claim.disposition) || matches!(claim.disposition, Disposition::Share);
+            reaches_below || place == *path && !is_absent(&claim.disposition)
+        });
+        let below = self
+            .claims
+            .range(path.clone()..)
+            .skip_while(|(p, _)| *p == path);
+        is_there
+            || below
+                .take_while(|(p, _)| p.starts_with(path))
+                .any(|(p, c)| {
+                    !matches!(c.disposition, Disposition::Mask { .. }) && !self.is_lost(p)
+                })
+    }
+
     /// Whether a path is left out.
     pub(crate) fn is_hidden(&self, path: &AbsPath) -> bool {
         self.deciding(path)

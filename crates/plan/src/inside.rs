@@ -122,15 +122,15 @@ impl Scope<'_, '_> {
         };
         let entries = self.ask.list(&shipped).flatten().unwrap_or_default();
         for entry in entries.iter().filter(|e| pulls_in(e)) {
-            let Ok(directory) = shipped.join(&entry.name) else {
+            let Some(directory) = entry.path(&shipped) else {
                 continue;
             };
             for unit in self.ask.list(&directory).flatten().unwrap_or_default() {
-                out.insert(unit.name.clone(), entry.name.clone());
+                out.insert(unit.text(), entry.text());
             }
         }
         for name in &self.rules.inside.mask {
-            if entries.iter().any(|e| e.name == *name) {
+            if entries.iter().any(|e| e.text() == *name) {
                 out.entry(name.clone())
                     .or_insert_with(|| "systemd itself".to_owned());
             }

@@ -1,15 +1,22 @@
-//! What belongs to other instances of a template, and is left behind.
+//! What belongs to an instance of a template, and what to others and is left behind.
 //!
 //! A template says by `%i` which paths are an instance's own: `/var/lib/postgresql/%I`,
 //! `/etc/redis/redis-%i.conf`. What its pattern finds beside the instance's own path is a
 //! neighbour's data or configuration, and a directory that is taken whole would bring it along.
 
+use std::collections::BTreeSet;
+
 use vss_model::{AbsPath, Cause, MaskKind, UnitName};
 
 use crate::draft::{Draft, Source};
 use crate::facts::{NamedPath, PathFacts};
+use crate::follow::Named;
 use crate::glob;
+use crate::packages::is_own_place;
 use crate::paths::{Region, Scope, region};
+
+/// What the name of an instance's file may end in.
+const TAILS: [&str; 4] = [".conf", ".cfg", ".ini", ".d"];
 
 impl Scope<'_, '_> {
     /// Leaves out of what is taken the paths of other instances. What a package lists is everyone's,
@@ -28,6 +35,51 @@ impl Scope<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Claims what bears an instance's name alone in a directory of the service, and notes that it
+    /// is named: `wg-quick up wg0` finds `/etc/wireguard/wg0.conf` by itself. In a directory that is
+    /// taken whole it is found without being looked for.
+    pub(crate) fn named_as_instances(&self, draft: &mut Draft, named: &mut Named) {
+        let members = self.units.members.values().filter(|m| m.requested);
+        let instances: BTreeSet<&str> = members.filter_map(|m| m.facts.name.instance()).collect();
+        if instances.is_empty() {
+            return;
+        }
+        for directory in self.places_of_seeds(draft) {
+            for entry in self.ask.list(&directory).flatten().unwrap_or_default() {
+                let name = entry.text();
+                let stem = TAILS.iter().find_map(|tail| name.strip_suffix(tail));
+                let instance = [stem, Some(&*name)].into_iter().flatten();
+                let Some(instance) = instance.into_iter().find(|i| instances.contains(i)) else {
+                    continue;
+                };
+                let path = entry.path(&directory);
+                if let Some(path) = path.filter(|p| self.is_unowned(p)) {
+                    self.unlisted_path(draft, &path, instance);
+                    let name = instance.to_owned();
+                    self.name(draft, named, path, Cause::Namesake { name });
+                }
+            }
+        }
+    }
+
+    /// The directories of configuration that the service's own packages list, and of which there is
+    /// something to be chosen.
+    fn places_of_seeds(&self, draft: &Draft) -> BTreeSet<AbsPath> {
+        let is_place = |path: &&AbsPath| {
+            let taken = draft.in_tree(path) && self.rules.denied(path).is_none();
+            path.as_path().starts_with("/etc")
+                && is_own_place(path)
+                && !taken
+                && !self.rules.is_upkeep(path)
+                && !self.rules.in_baseline(path)
+                && matches!(self.ask.path(path), Some(PathFacts::Directory { .. }))
+        };
+        let packages = &self.packages.packages;
+        let seeds = self.packages.seeds.iter().filter_map(|s| packages.get(s));
+        let listed = seeds.flat_map(|p| &p.files).map(|f| &f.path);
+        listed.filter(is_place).cloned().collect()
     }
 
     /// The paths that a pattern finds.
@@ -54,8 +106,8 @@ impl Scope<'_, '_> {
             .flatten()
             .unwrap_or_default()
             .iter()
-            .filter(|entry| glob::matches(component, &entry.name))
-            .filter_map(|entry| directory.join(&entry.name).ok())
+            .filter(|entry| glob::matches(component, &entry.text()))
+            .filter_map(|entry| entry.path(directory))
             .collect()
     }
 

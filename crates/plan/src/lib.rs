@@ -36,6 +36,7 @@ pub mod glob;
 pub mod id_ranges;
 mod inside;
 mod instances;
+mod links;
 pub mod mentions;
 mod options;
 pub mod outcome;
@@ -57,7 +58,8 @@ pub use derive::{
 };
 pub use facts::{Answer, Facts, Query};
 pub use outcome::{PlanError, Progress, SandboxPlan, Skipped, Warning};
-pub use plan::{CONTENT, discover, plan};
+pub use place::CONTENT;
+pub use plan::{discover, plan};
 pub use request::CreateRequest;
 pub use root_plan::{Explanation, Fate, PlanEntry, RootPlan};
 pub use rules::{Rules, RulesError};

@@ -10,12 +10,13 @@ use vss_model::AbsPath;
 
 /// Where a path has to lie to be of interest: the rest is shared or made at run time.
 const BASES: [&[u8]; 4] = [b"/etc/", b"/var/", b"/srv/", b"/opt/"];
-/// The most paths that are taken from one file.
-const MAX_PATHS: usize = 512;
+/// The most paths that count of one file.
+pub const MAX_PATHS: usize = 4096;
 
 /// The paths below `/etc`, `/var`, `/srv` and `/opt` that a text names outside its comments, in
 /// order. A binary file (one with a NUL byte) names none. A pattern (`/etc/x/*.conf`) counts as
-/// the directory that it is in.
+/// the directory that it is in. Where there are more than [`MAX_PATHS`], one more is found than
+/// that, to say so.
 #[must_use]
 pub fn scan(bytes: &[u8]) -> Vec<AbsPath> {
     let mut found = BTreeSet::new();
@@ -28,11 +29,11 @@ pub fn scan(bytes: &[u8]) -> Vec<AbsPath> {
             continue;
         };
         paths_of_line(&code, &mut found);
-        if found.len() >= MAX_PATHS {
+        if found.len() > MAX_PATHS {
             break;
         }
     }
-    found.into_iter().take(MAX_PATHS).collect()
+    found.into_iter().take(MAX_PATHS + 1).collect()
 }
 
 /// The part of a line that is no comment; `None` where nothing is left. Only comments that begin a
@@ -44,8 +45,7 @@ fn without_comments(line: &[u8], in_block: &mut bool) -> Option<Vec<u8>> {
         *in_block = false;
         line = line[end + 2..].trim_ascii_start();
     }
-    let comment_starts: [&[u8]; 4] = [b"#", b";", b"//", b"--"];
-    if line.is_empty() || comment_starts.iter().any(|c| line.starts_with(c)) {
+    if line.is_empty() || is_comment(line) {
         return None;
     }
     let mut code = line.to_vec();
@@ -65,6 +65,16 @@ fn without_comments(line: &[u8], in_block: &mut bool) -> Option<Vec<u8>> {
         }
     }
     Some(code)
+}
+
+/// Whether a line is a comment. Two dashes are one in SQL and Lua where white space follows; an
+/// option else, of arguments on lines of their own.
+fn is_comment(line: &[u8]) -> bool {
+    let starts: [&[u8]; 3] = [b"#", b";", b"//"];
+    let is_dashed = line
+        .strip_prefix(b"--")
+        .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
+    is_dashed || starts.iter().any(|s| line.starts_with(s))
 }
 
 /// Where a block comment begins: not the `/*` of a pattern like `/etc/x/*.conf`.
@@ -88,12 +98,23 @@ fn is_path_byte(b: u8) -> bool {
         )
 }
 
+/// Whether a path can begin after this part of a line: not within a word, but for the default of a
+/// variable (`${CONF:-/etc/x}`) and the argument of a short option (`-c/etc/x`).
+fn may_begin_after(before: &[u8]) -> bool {
+    let in_word = |b: &u8| is_path_byte(*b) || *b == b'}';
+    match before {
+        [.., b':', b'-'] => true,
+        [start @ .., b'-', option] if option.is_ascii_alphanumeric() => {
+            !start.last().is_some_and(in_word)
+        }
+        _ => !before.last().is_some_and(in_word),
+    }
+}
+
 fn paths_of_line(code: &[u8], found: &mut BTreeSet<AbsPath>) {
     let mut n = 0;
     while n < code.len() {
-        let begins =
-            code[n] == b'/' && (n == 0 || !is_path_byte(code[n - 1]) && code[n - 1] != b'}');
-        if !begins {
+        if code[n] != b'/' || !may_begin_after(&code[..n]) {
             n += 1;
             continue;
         }
@@ -160,6 +181,15 @@ mod tests {
         let text = "# /etc/a/b\n ; /etc/a/c\n// /etc/a/d\n/* /etc/a/e\n /etc/a/f */ /etc/a/g\n\
                     x /etc/a/h # /etc/a/i\nx; /* /etc/a/j */ /etc/a/k\n-- /etc/a/l\n";
         assert_eq!(found(text), ["/etc/a/g", "/etc/a/h", "/etc/a/k"]);
+    }
+
+    #[test]
+    fn defaults_of_variables_and_arguments_of_options_are_found() {
+        let text = "CONF=${CONF:-/etc/x/a.conf}\nARGS=-c/etc/x/b -D \"-I/etc/x/c\" \\\n\
+                    --config /etc/x/d \\\n  --data=/etc/x/e\n--\n--\t/etc/x/f\n\
+                    a-b/etc/x/g a--b/etc/x/h ${A}-b/etc/x/i x:-c/etc/x/j\n";
+        let expected = ["a.conf", "b", "c", "d", "e", "j"];
+        assert_eq!(found(text), expected.map(|n| format!("/etc/x/{n}")));
     }
 
     #[test]

@@ -131,6 +131,36 @@ pub enum Warning {
         /// Its bytes.
         bytes: u64,
     },
+    /// A file names more paths than are followed.
+    NamesTooMany {
+        /// The file.
+        file: AbsPath,
+        /// How many are followed.
+        limit: usize,
+    },
+    /// All files and links together name more paths than are followed.
+    FollowsTooMany {
+        /// The file, or the directory of links, at which it ended.
+        at: AbsPath,
+        /// How many are followed.
+        limit: usize,
+    },
+    /// A link that is copied leads to what the host has and the container doesn't.
+    LinkLeft {
+        /// The link.
+        link: AbsPath,
+        /// Where it leads.
+        target: AbsPath,
+        /// Why that is not there.
+        why: String,
+    },
+    /// More such links than are told one by one, or than are looked into.
+    LinksLeft {
+        /// The directory that they are in.
+        path: AbsPath,
+        /// How many.
+        count: usize,
+    },
     /// Without `-C`, data that the host's service has is not there inside.
     DataLeft {
         /// The directories that are made without it.
@@ -214,6 +244,26 @@ impl std::fmt::Display for Warning {
             }
             Self::Large { path, bytes } => {
                 write!(f, "{path} is copied with {} MiB", bytes >> 20)
+            }
+            Self::NamesTooMany { file, limit } => write!(
+                f,
+                "{file} names more than {limit} paths: the rest is not followed, what is missing comes with --copy"
+            ),
+            Self::FollowsTooMany { at, limit } => write!(
+                f,
+                "more than {limit} paths are named: from {at} on they are not followed, what is missing comes with --copy"
+            ),
+            Self::LinkLeft { link, target, why } => {
+                write!(
+                    f,
+                    "{link} leads to {target}, which is not there inside: {why}"
+                )
+            }
+            Self::LinksLeft { path, count } => {
+                write!(
+                    f,
+                    "{count} more links in {path} may lead to what is not there inside"
+                )
             }
             Self::DataLeft { paths } => {
                 write!(f, "without -C, the host's data stays on the host: ")?;

@@ -133,7 +133,7 @@ impl Scope<'_, '_> {
 
     /// Whether packages list nothing but directories in a directory for data, so that what is in
     /// it is data of whoever names it (`/var/www/html`).
-    fn is_free_for_data(&self, path: &AbsPath) -> bool {
+    pub(crate) fn is_free_for_data(&self, path: &AbsPath) -> bool {
         let owners = self.ask.owners_below(path).unwrap_or_default();
         let lists_directories = |name: &PackageName| {
             let Some(Some(package)) = self.ask.package(name) else {
@@ -313,14 +313,15 @@ impl Scope<'_, '_> {
                 continue;
             };
             for entry in self.ask.list(&base).flatten().unwrap_or_default() {
-                let Ok(path) = base.join(&entry.name) else {
+                let Some(path) = entry.path(&base) else {
                     continue;
                 };
+                let name = entry.text();
                 if entry.kind != EntryKind::Directory || draft.in_tree(&path) {
                     continue;
                 }
-                if names.contains(&entry.name) || instances.contains(&entry.name) {
-                    self.unlisted_path(draft, &path, &entry.name);
+                if names.contains(&name) || instances.contains(&name) {
+                    self.unlisted_path(draft, &path, &name);
                 } else if let Some(PathFacts::Directory { uid, .. }) = self.ask.path(&path)
                     && let Some(cause) = users.get(uid)
                     && self.is_unowned(&path)
@@ -331,7 +332,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath, name: &str) {
+    pub(crate) fn unlisted_path(&self, draft: &mut Draft, path: &AbsPath, name: &str) {
         if draft.in_tree(path) || draft.has_from(Source::Unit, path) || self.is_missing(path) {
             return;
         }
@@ -341,7 +342,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn is_unowned(&self, path: &AbsPath) -> bool {
+    pub(crate) fn is_unowned(&self, path: &AbsPath) -> bool {
         self.ask.owners_below(path).is_some_and(<[_]>::is_empty)
     }
 
@@ -390,12 +391,13 @@ impl Scope<'_, '_> {
             return;
         }
         for entry in self.ask.list(&base).flatten().unwrap_or_default() {
+            let name = entry.text();
             let stem = [".conf", ".cfg", ".d"]
                 .iter()
-                .find_map(|tail| entry.name.strip_suffix(tail))
-                .unwrap_or(&entry.name);
+                .find_map(|tail| name.strip_suffix(tail))
+                .unwrap_or(&name);
             if instances.contains(stem)
-                && let Ok(path) = base.join(&entry.name)
+                && let Some(path) = entry.path(&base)
             {
                 self.unlisted_path(draft, &path, stem);
             }

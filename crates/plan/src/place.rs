@@ -8,15 +8,35 @@ use crate::outcome::PlanError;
 use crate::request::CreateRequest;
 use crate::suitable::unsuitable;
 
-/// Whether the directory given with `--path` can hold content.
+/// Where content is kept unless `--path` says otherwise.
+pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
+
+/// The directory that content is kept in, with no link left in its path: a start goes down to the
+/// content from `/` and follows none.
+pub(crate) fn parent(ask: &Ask<'_>, request: &CreateRequest) -> AbsPath {
+    let path = asked(request);
+    ask.real(&path).unwrap_or(path)
+}
+
+fn asked(request: &CreateRequest) -> AbsPath {
+    let default = || CONTENT.parse().unwrap_or_else(|_| AbsPath::root());
+    request.path.clone().unwrap_or_else(default)
+}
+
+/// Whether the directory given with `--path` can hold content, and the path of any can be told.
 ///
 /// # Errors
 /// Where it can't.
 pub(crate) fn check(ask: &Ask<'_>, request: &CreateRequest) -> Result<(), PlanError> {
+    let place = parent(ask, request);
+    let is_link = |path: AbsPath| ask.link_target(&path).flatten().is_some();
+    if place.ancestors().filter(|p| p.depth() > 0).any(is_link) {
+        let reason = "its links lead in a circle; name another directory";
+        return Err(unsuitable(&asked(request), "--path", reason));
+    }
     let Some(path) = &request.path else {
         return Ok(());
     };
-    let place = ask.real(path).unwrap_or_else(|| path.clone());
     let reason = match fault(ask, &place) {
         Some(reason) if place == *path => reason,
         Some(reason) => format!("it is {place}, and {reason}"),

@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use vss_model::sandbox::Tmpfs;
 use vss_model::{
-    AbsPath, IdRange, Level, NetworkChoice, NetworkConfig, PrivateUsers, SandboxConfig,
-    SecurityContext, UnitName,
+    IdRange, Level, NetworkChoice, NetworkConfig, PrivateUsers, SandboxConfig, SecurityContext,
+    UnitName,
 };
 
 use crate::accounts::Accounts;
@@ -18,6 +18,7 @@ use crate::confine::{self, Confined};
 use crate::derive;
 use crate::draft::Draft;
 use crate::facts::{Facts, HostFacts, SelinuxMode};
+use crate::follow::Named;
 use crate::id_ranges;
 use crate::inside::Setup;
 use crate::outcome::{PlanError, Progress, SandboxPlan, Warning};
@@ -26,10 +27,8 @@ use crate::paths::Scope;
 use crate::request::CreateRequest;
 use crate::rules::Rules;
 use crate::units::UnitClosure;
-use crate::{data, options, place, review, shares, suitable};
+use crate::{data, links, options, place, review, shares, suitable};
 
-/// Where content is kept unless `--path` says otherwise.
-pub const CONTENT: &str = "/var/lib/libvirt/filesystems";
 /// The file systems in memory of a new sandbox, with their sizes in bytes. `/run/lock` is one that
 /// Debian's systemd mounts itself where it may, and ends without.
 const TMPFS: [(&str, u64); 4] = [
@@ -132,6 +131,7 @@ fn compute(
         review::reach_content(&scope, &config.content)?;
         review::reach(&scope, &config.shared, &mut warnings);
     }
+    links::drop_told(&mut warnings);
     warnings.sort();
     warnings.dedup();
     let mut domain = derive::domain_spec(&config);
@@ -255,13 +255,16 @@ fn draft(
         .map(Accounts::parse)
         .unwrap_or_default();
     scope.unlisted(&mut draft, &accounts);
+    let mut named = Named::new();
+    scope.name_asked(&mut named, &request.copy);
+    scope.name_of_units(&mut draft, &mut named);
+    scope.named_as_instances(&mut draft, &mut named);
     scope.other_instances(&mut draft);
-    let named = scope.follow(&mut draft);
+    let mut warnings = scope.follow(&mut draft, &mut named);
     // what was followed may have brought more of them
     scope.other_instances(&mut draft);
     let mut inside = accounts.inside(&accounts_named(scope, said.accounts));
     let mut adapted = BTreeMap::new();
-    let mut warnings = Vec::new();
     for member in scope.units.members.values() {
         let adaptation = adapt::adapt(member.facts, confined);
         if let Some(user) = &adaptation.user {
@@ -281,6 +284,7 @@ fn draft(
     suitable::needed(&draft)?;
     warnings.extend(scope.deny(&mut draft, &named, &request.copy));
     scope.shares(&mut draft, &named)?;
+    warnings.extend(scope.links_left(&draft));
     // where the secret is kept out or shared, no copy is made of it
     warnings.retain(|w| !matches!(w, Warning::OwnSecret { path, .. } if !draft.is_copied(path)));
     Ok((draft, warnings))
@@ -329,10 +333,7 @@ fn config(
     let Some(uuid) = ask.identity() else {
         return Ok(None);
     };
-    let parent = match &request.path {
-        Some(path) => path.clone(),
-        None => CONTENT.parse().unwrap_or_else(|_| AbsPath::root()),
-    };
+    let parent = place::parent(ask, request);
     let content = parent.join(request.name.as_str()).unwrap_or(parent);
     Ok(Some(SandboxConfig {
         name: request.name.clone(),

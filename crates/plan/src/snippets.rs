@@ -94,8 +94,7 @@ impl Scope<'_, '_> {
         let has_script = self.units.members.values().any(|m| m.facts.is_of_script());
         let replaced = self.ask.list(&private).flatten().unwrap_or_default();
         for entry in self.ask.list(&shipped).flatten().unwrap_or_default() {
-            let (Ok(file), Ok(override_)) = (shipped.join(&entry.name), private.join(&entry.name))
-            else {
+            let (Some(file), Some(override_)) = (entry.path(&shipped), entry.path(&private)) else {
                 continue;
             };
             let everyones = self
@@ -103,7 +102,7 @@ impl Scope<'_, '_> {
                 .inside
                 .snippets
                 .iter()
-                .any(|s| glob::matches(s, &entry.name))
+                .any(|s| glob::matches(s, &entry.text()))
                 || has_script && entry.name == OF_SCRIPTS;
             if self.packages.lists(&file) {
                 let is_replaced = replaced.iter().any(|r| r.name == entry.name);

@@ -59,6 +59,24 @@ fn after_create_and_delete_the_host_is_what_it_was() {
 }
 
 #[test]
+fn content_below_a_link_is_one_place_and_told_once() {
+    let world = World::new();
+    let libvirt = world.path("var/lib/libvirt");
+    fs::create_dir_all(&libvirt).unwrap();
+    fs::create_dir_all(world.path("data")).unwrap();
+    fs::rename(&libvirt, world.path("data/libvirt")).unwrap();
+    symlink("../../data/libvirt", &libvirt).unwrap();
+    let before = world.snapshot();
+    world.create("web1").unwrap();
+    assert!(world.exists("data/libvirt/filesystems/web1/etc"));
+    let gone = run(&world, DeleteOptions::default()).unwrap();
+    let content = gone.removes.iter().filter(|r| r.part == Part::Content);
+    let told: Vec<&str> = content.map(|r| r.what.as_str()).collect();
+    assert_eq!(told, ["/data/libvirt/filesystems/web1"]);
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
 fn a_unit_that_failed_is_not_left_as_failed() {
     let world = World::new();
     world.create("web1").unwrap();

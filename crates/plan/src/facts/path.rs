@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vss_model::AbsPath;
+use vss_model::path::unescape_bytes;
 
 /// A path on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,25 @@ pub struct ListEntry {
     pub name: String,
     /// What it is.
     pub kind: EntryKind,
+}
+
+impl ListEntry {
+    /// Its path, in the directory that was listed; `None` where the name is malformed.
+    #[must_use]
+    pub fn path(&self, directory: &AbsPath) -> Option<AbsPath> {
+        use std::os::unix::ffi::OsStringExt;
+        let name = std::ffi::OsString::from_vec(unescape_bytes(&self.name)?);
+        let path = directory.join(name).ok()?;
+        (path.parent().as_ref() == Some(directory)).then_some(path)
+    }
+
+    /// Its name as it is, to be compared with others; of bytes that are not UTF-8 there is no
+    /// telling.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let bytes = unescape_bytes(&self.name).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 /// What an entry of a directory is.

@@ -130,3 +130,81 @@ fn without_a_pattern_nothing_is_anothers() {
     let fate = plan.root.explain(&path("/var/lib/db/15/two/data")).fate;
     assert_eq!(fate, Fate::Private);
 }
+
+#[test]
+fn a_name_that_systemd_escapes_is_taken_as_it_is() {
+    let mut world = two_instances();
+    world.file(r"/etc/db/db-a\x2db.conf", "");
+    let unit = world.unit(
+        r"db@a\x2db.service",
+        &[
+            ("ExecStart", "/usr/sbin/db"),
+            ("EnvironmentFile", r"/etc/db/db-a\x2db.conf"),
+        ],
+    );
+    of_any(&mut unit.paths[1], "/etc/db/db-*.conf");
+    world.directory(r"/var/lib/db-a\x2db", 0);
+    world.file(
+        r"/usr/lib/systemd/system/sysinit.target.wants/dev-a\x2db.mount",
+        "",
+    );
+    let mut request = request();
+    request.units = vec![unit_name(r"db@a\x2db.service")];
+    let fate = |request: &CreateRequest, at: &str| {
+        let plan = world.plan(request).unwrap();
+        plan.root.explain(&path(at)).fate
+    };
+    let own = r"/etc/db/db-a\x2db.conf";
+    assert_eq!(fate(&request, own), Fate::Private);
+    assert_eq!(fate(&request, "/etc/db/db-one.conf"), Fate::Masked);
+    assert_eq!(fate(&request, r"/var/lib/db-a\x2db"), Fate::Private);
+    let foreign = r"/etc/systemd/system/dev-a\x2db.mount";
+    assert_eq!(fate(&request, foreign), Fate::Masked);
+    assert_eq!(fate(&of_one(), own), Fate::Masked);
+}
+
+#[test]
+fn a34_a_file_that_bears_the_instances_name_is_its_own_among_secrets() {
+    let mut world = World::new();
+    world.package(
+        "tunnel",
+        "tunnel",
+        &[],
+        &[
+            "/usr/lib/systemd/system/tunnel@.service",
+            "/usr/bin/tunnel",
+            "/etc/wireguard/",
+            "/etc/wireguard/wg0.ini",
+        ],
+    );
+    world.link("/etc/wireguard/wg0.conf", "site/wg0.conf");
+    world.file(
+        "/etc/wireguard/site/wg0.conf",
+        "PostUp = /etc/hooks/wg0.sh\n",
+    );
+    world.file("/etc/wireguard/wg1.conf", "secret");
+    world.file("/etc/wireguard/wg0.conf.old", "secret");
+    world.file("/etc/hooks/wg0.sh", "");
+    world.unit("tunnel@wg0.service", &[("ExecStart", "/usr/bin/tunnel")]);
+    let mut request = request();
+    request.units = vec![unit_name("tunnel@wg0.service")];
+    let plan = world.plan(&request).unwrap();
+    let fate = |at: &str| plan.root.explain(&path(at)).fate;
+    for own in [
+        "/etc/wireguard/wg0.conf",
+        "/etc/wireguard/site/wg0.conf",
+        "/etc/hooks/wg0.sh",
+    ] {
+        assert_eq!(fate(own), Fate::Private, "{own}");
+    }
+    for others in ["/etc/wireguard/wg1.conf", "/etc/wireguard/wg0.conf.old"] {
+        assert_ne!(fate(others), Fate::Private, "{others}");
+    }
+    // what a package lists is named by nothing but its list
+    assert_eq!(fate("/etc/wireguard/wg0.ini"), Fate::Masked);
+    let name = "wg0".to_owned();
+    assert_eq!(
+        causes(&plan, "/etc/wireguard/wg0.conf")[0],
+        Cause::Namesake { name }
+    );
+}

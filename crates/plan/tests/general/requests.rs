@@ -135,6 +135,39 @@ fn a_place_for_content_is_roots_alone() {
 }
 
 #[test]
+fn content_is_stored_at_the_path_that_no_link_leads_to() {
+    let content = |world: &World, at: Option<&str>| {
+        let mut request = request();
+        request.path = at.map(path);
+        let plan = world.plan(&request);
+        plan.map(|plan| plan.config.content.to_string())
+    };
+    let mut world = World::new();
+    let default = "/var/lib/libvirt/filesystems/box";
+    assert_eq!(content(&world, None).unwrap(), default);
+    world.link("/var/lib/libvirt", "../../data/libvirt");
+    world.link("/data", "/disk/data");
+    world
+        .host
+        .root_links
+        .insert("data".to_owned(), "/disk/data".to_owned());
+    let real = "/disk/data/libvirt/filesystems/box";
+    assert_eq!(content(&world, None).unwrap(), real);
+    let boxes = content(&world, Some("/data/boxes")).unwrap();
+    assert_eq!(boxes, "/disk/data/boxes/box");
+    world.link("/srv/boxes", "/srv/loop");
+    world.link("/srv/loop", "/srv/boxes");
+    let error = content(&world, Some("/srv/boxes")).unwrap_err().to_string();
+    assert!(
+        error.contains("--path /srv/boxes") && error.contains("in a circle"),
+        "{error}"
+    );
+    world.link("/var/lib/libvirt", "libvirt");
+    let error = content(&world, None).unwrap_err().to_string();
+    assert!(error.contains("in a circle"), "{error}");
+}
+
+#[test]
 fn a22_a_unit_of_the_host_is_never_replaced() {
     let mut world = World::new();
     world.host_unit.template = Some(path("/usr/lib/systemd/system/web@.service"));

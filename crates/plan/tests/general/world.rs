@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use vss_model::path::escape_bytes;
 use vss_model::{
     AbsPath, Cause, FileFlags, Package, PackageFile, PackageName, Relation, RelationKind, UnitName,
 };
@@ -177,8 +178,8 @@ impl World {
         let paths = settings.iter().filter_map(|&(directive, value)| {
             let kind = match directive {
                 "ExecStart" => PathKind::Exec,
-                "EnvironmentFile" => PathKind::File,
-                "ReadWritePaths" | "WorkingDirectory" => PathKind::Directory,
+                "EnvironmentFile" | "LoadCredential" => PathKind::File,
+                "ReadWritePaths" | "WorkingDirectory" | "InaccessiblePaths" => PathKind::Directory,
                 "StateDirectory" => PathKind::Managed,
                 "ConditionPathExists" => PathKind::Condition,
                 _ => return None,
@@ -276,7 +277,7 @@ impl World {
             .below(at)
             .filter(|(p, _)| p.parent().as_ref() == Some(at));
         let entry = |(p, node): (&AbsPath, &Node)| ListEntry {
-            name: p.file_name().unwrap().to_str().unwrap().to_owned(),
+            name: escape_bytes(p.file_name().unwrap().as_encoded_bytes()),
             kind: match node {
                 Node::Directory { .. } => EntryKind::Directory,
                 Node::File(_) => EntryKind::File,
