@@ -75,7 +75,7 @@ impl Scope<'_, '_> {
             let in_force =
                 |file: &AbsPath| *file == *path || file.ancestors().any(|f| enabled.contains(&f));
             if draft.is_hidden(&mention.file)
-                || self.rules.is_upkeep(&mention.file)
+                || self.is_upkeep(&mention.file)
                 || self.rules.is_choice(&mention.file) && !in_force(&mention.file)
             {
                 continue;
@@ -134,7 +134,7 @@ impl Scope<'_, '_> {
         region(path) == Region::Elsewhere
             || !is_own_place(path)
             || self.rules.in_baseline(path)
-            || self.rules.is_upkeep(path)
+            || self.is_upkeep(path)
             || draft.in_tree(path)
             || draft.has(path)
     }

@@ -23,6 +23,8 @@ pub(crate) struct PackageClosure<'a> {
     pub(crate) seeds: BTreeSet<PackageName>,
     /// What the service may be called: names of seeds, of their sources and of the units asked for.
     pub(crate) names: BTreeSet<String>,
+    /// Directories for upkeep that are the configuration of the service itself.
+    pub(crate) own_upkeep: Vec<AbsPath>,
     /// Every path that a package of the closure lists.
     listed: HashSet<&'a AbsPath>,
 }
@@ -37,6 +39,10 @@ impl<'a> PackageClosure<'a> {
         extra: &[PackageName],
     ) -> Self {
         let mut closure = Self::default();
+        let asked_for = units.members.values().filter(|m| m.requested);
+        closure.names = asked_for
+            .map(|m| m.facts.name.prefix().to_owned())
+            .collect();
         for name in owners_of_units(ask, rules, units)
             .into_iter()
             .chain(extra.iter().cloned())
@@ -53,11 +59,9 @@ impl<'a> PackageClosure<'a> {
         while closure.add_plug_ins(ask, rules) {
             closure.add_dependencies(ask, rules);
         }
-        closure.names = closure.names_of_seeds();
-        let asked_for = units.members.values().filter(|m| m.requested);
-        closure
-            .names
-            .extend(asked_for.map(|m| m.facts.name.prefix().to_owned()));
+        closure.own_upkeep = closure.upkeep_of_seeds(rules);
+        let names = closure.names_of_seeds();
+        closure.names.extend(names);
         let files = closure.packages.values().flat_map(|p| &p.files);
         closure.listed = files.map(|f| &f.path).collect();
         closure
@@ -131,6 +135,10 @@ impl<'a> PackageClosure<'a> {
     /// puts files there.
     fn homes(&self, rules: &Rules) -> BTreeSet<AbsPath> {
         let names = self.names_of_seeds();
+        let own_upkeep = self.upkeep_of_seeds(rules);
+        let is_upkeep = |path: &AbsPath| {
+            rules.is_upkeep(path) && !own_upkeep.iter().any(|own| path.starts_with(own))
+        };
         let mut homes = BTreeSet::new();
         for package in self.seeds.iter().filter_map(|s| self.packages.get(s)) {
             for file in &package.files {
@@ -141,10 +149,42 @@ impl<'a> PackageClosure<'a> {
                     p.file_name()
                         .is_some_and(|n| names.contains(&*n.to_string_lossy()))
                 });
-                homes.extend(home.filter(|h| in_place && is_own_place(h) && !rules.is_upkeep(h)));
+                homes.extend(home.filter(|h| in_place && is_own_place(h) && !is_upkeep(h)));
             }
         }
         homes
+    }
+
+    /// The directories for upkeep that are named after the service and in which its own packages
+    /// have something: `/etc/fail2ban` of fail2ban, `/etc/rsyslog.d` of rsyslog. To others it is a
+    /// place where they leave something for a caretaker of the host; it is this caretaker's own.
+    fn upkeep_of_seeds(&self, rules: &Rules) -> Vec<AbsPath> {
+        let names = self.names_of_seeds();
+        let is_named = |directory: &AbsPath| {
+            directory.file_name().is_some_and(|name| {
+                let name = name.to_string_lossy();
+                let name = name.strip_suffix(".d").unwrap_or(&name);
+                names.contains(name) || self.names.contains(name)
+            })
+        };
+        let seeds: Vec<_> = self
+            .seeds
+            .iter()
+            .filter_map(|s| self.packages.get(s))
+            .collect();
+        let has_files = |directory: &AbsPath| {
+            let mut files = seeds.iter().flat_map(|p| &p.files);
+            files.any(|f| f.path.starts_with(directory))
+        };
+        rules
+            .upkeep_directories()
+            .filter(|d| is_named(d) && has_files(d))
+            .collect()
+    }
+
+    /// Whether a path is for the upkeep of the host and not what the service itself is about.
+    pub(crate) fn is_upkeep(&self, rules: &Rules, path: &AbsPath) -> bool {
+        rules.is_upkeep(path) && !self.own_upkeep.iter().any(|own| path.starts_with(own))
     }
 
     /// Whether the service's own packages bring something for the system bus.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vss_model::{AbsPath, Cause, PackageName};
+use vss_model::{AbsPath, Cause, Package, PackageName};
 
 use crate::accounts::Accounts;
 use crate::ask::Ask;
@@ -181,6 +181,7 @@ impl Scope<'_, '_> {
     /// The paths that the packages of the closure list.
     pub(crate) fn listed(&self, draft: &mut Draft) {
         for package in self.packages.packages.values() {
+            let for_upkeep = self.directories_for_upkeep(package);
             for file in &package.files {
                 let in_place = region(&file.path) != Region::Elsewhere && file.path.depth() >= 2;
                 if !in_place || draft.in_tree(&file.path) || self.is_everyones(&file.path) {
@@ -191,7 +192,7 @@ impl Scope<'_, '_> {
                     version: package.version.clone(),
                     config: file.flags.config,
                 };
-                if self.rules.is_upkeep(&file.path) {
+                if self.is_upkeep(&file.path) || for_upkeep.contains(&file.path) {
                     self.claim_upkeep(draft, &package.name, &file.path, cause);
                     continue;
                 }
@@ -213,6 +214,25 @@ impl Scope<'_, '_> {
         if is_seed && matches!(self.ask.path(path), Some(PathFacts::Directory { .. })) {
             draft.node(Source::Package, path, cause);
         }
+    }
+
+    /// The directories in which a package has nothing but what is for upkeep.
+    fn directories_for_upkeep(&self, package: &Package) -> BTreeSet<AbsPath> {
+        let above = |upkeep: bool| {
+            let files = package.files.iter().map(|f| &f.path);
+            let files = files.filter(move |f| self.is_upkeep(f) == upkeep);
+            files.flat_map(|f| f.ancestors().skip(1))
+        };
+        let mut directories: BTreeSet<AbsPath> = above(true).collect();
+        for directory in above(false) {
+            directories.remove(&directory);
+        }
+        directories
+    }
+
+    /// Whether a path is for a caretaker of the host that is not the service.
+    pub(crate) fn is_upkeep(&self, path: &AbsPath) -> bool {
+        self.packages.is_upkeep(self.rules, path)
     }
 
     /// Directories of the standard layout, which the baseline has.
@@ -307,6 +327,9 @@ impl Scope<'_, '_> {
         for base in ["/etc", "/etc/default", "/etc/sysconfig"] {
             self.of_instance(draft, base, &instances);
         }
+        for directory in &self.packages.own_upkeep {
+            self.unlisted_in(draft, directory);
+        }
         let users = self.service_users(accounts);
         for base in ["/var/lib", "/var/spool", "/var/log", "/var/cache"] {
             let Ok(base) = base.parse::<AbsPath>() else {
@@ -398,6 +421,17 @@ impl Scope<'_, '_> {
                 && let Ok(path) = base.join(&entry.name)
             {
                 self.unlisted_path(draft, &path, stem);
+            }
+        }
+    }
+
+    /// What the host's administrator has put into a directory of the service where other packages
+    /// have put something too, so that it isn't taken whole.
+    fn unlisted_in(&self, draft: &mut Draft, directory: &AbsPath) {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy();
+        for entry in self.ask.list(directory).flatten().unwrap_or_default() {
+            if let Ok(path) = directory.join(&entry.name) {
+                self.unlisted_path(draft, &path, name.trim_end_matches(".d"));
             }
         }
     }

@@ -307,9 +307,20 @@ impl Rules {
             .any(|p| glob::matches(p, name))
     }
 
+    /// Whether a path is for the host's upkeep, unless the service is that upkeep
+    /// ([`is_upkeep`](crate::packages::PackageClosure::is_upkeep)).
     pub(crate) fn is_upkeep(&self, path: &AbsPath) -> bool {
         let text = path.as_path().to_string_lossy();
         self.base_set.upkeep.iter().any(|p| glob::matches(p, &text))
+    }
+
+    /// The directories that are for upkeep as a whole, those with wildcards in their names left out.
+    pub(crate) fn upkeep_directories(&self) -> impl Iterator<Item = AbsPath> {
+        let directories = self.base_set.upkeep.iter();
+        directories
+            .filter_map(|pattern| pattern.strip_suffix("/**"))
+            .filter(|directory| !directory.contains(['*', '?']))
+            .filter_map(|directory| directory.parse().ok())
     }
 
     /// Whether a file is in force only where a link leads to it.

@@ -2,8 +2,10 @@
 
 use vss_model::RelationKind::{Depends, Suggests};
 
+use vss_plan::Fate;
+
 use crate::WEB;
-use crate::world::{World, fate, request};
+use crate::world::{World, fate, path, request, unit_name};
 
 #[test]
 fn modules_come_along_with_what_they_need_and_neighbouring_services_do_not() {
@@ -54,4 +56,99 @@ fn dependencies_are_followed_and_the_base_set_is_not() {
     assert_eq!(fate(&plan, "/etc/deep"), "copy tree");
     assert_eq!(fate(&plan, "/etc/libc.conf"), "");
     assert_eq!(fate(&plan, "/etc/beyond"), "");
+}
+
+/// What becomes of paths in the container of a unit whose package lists these files, beside its
+/// unit.
+fn fates_of_a_caretaker(name: &str, files: &[&str], asked: &[&str]) -> Vec<Fate> {
+    let mut world = World::new();
+    let unit = format!("/usr/lib/systemd/system/{name}.service");
+    let program = format!("/usr/sbin/{name}");
+    let mut listed = vec![unit.as_str(), program.as_str()];
+    listed.extend(files);
+    world.package(name, name, &[], &listed);
+    world.unit(&format!("{name}.service"), &[("ExecStart", &program)]);
+    for at in asked {
+        world.file(at, "");
+    }
+    let mut request = request();
+    request.units = vec![unit_name(name)];
+    let plan = world.plan(&request).unwrap();
+    asked
+        .iter()
+        .map(|at| plan.root.explain(&path(at)).fate)
+        .collect()
+}
+
+#[test]
+fn the_configuration_of_a_caretaker_is_its_own() {
+    for (name, listed, made) in [
+        (
+            "fail2ban",
+            "/etc/fail2ban/fail2ban.conf",
+            "/etc/fail2ban/jail.local",
+        ),
+        (
+            "isc-dhcp-server",
+            "/etc/dhcp/dhcpd.conf",
+            "/etc/dhcp/hosts.conf",
+        ),
+        (
+            "rsyslog",
+            "/etc/rsyslog.d/default.conf",
+            "/etc/rsyslog.d/own.conf",
+        ),
+        ("xl2tpd", "/etc/ppp/options.xl2tpd", "/etc/ppp/chap-secrets"),
+        (
+            "firewalld",
+            "/etc/firewalld/firewalld.conf",
+            "/etc/firewalld/zones/a.xml",
+        ),
+    ] {
+        let directory = format!("{}/", path(listed).parent().unwrap());
+        let fates = fates_of_a_caretaker(name, &[&directory, listed], &[listed, made]);
+        assert_eq!(fates, [Fate::Private, Fate::Private], "{name}");
+    }
+}
+
+#[test]
+fn what_the_administrator_adds_to_a_shared_place_of_a_caretaker_is_its_own() {
+    let mut world = World::new();
+    let unit = "/usr/lib/systemd/system/rsyslog.service";
+    let listed = [unit, "/usr/sbin/rsyslogd", "/etc/rsyslog.d/"];
+    world.package("rsyslog", "rsyslog", &[], &listed);
+    let others = ["/etc/rsyslog.d/", "/etc/rsyslog.d/49-haproxy.conf"];
+    world.package("haproxy", "haproxy", &[], &others);
+    world.file("/etc/rsyslog.d/own.conf", "");
+    world.unit("rsyslog.service", &[("ExecStart", "/usr/sbin/rsyslogd")]);
+    let mut request = request();
+    request.units = vec![unit_name("rsyslog")];
+    let plan = world.plan(&request).unwrap();
+    assert_eq!(fate(&plan, "/etc/rsyslog.d/own.conf"), "copy node");
+    assert_eq!(fate(&plan, "/etc/rsyslog.d/49-haproxy.conf"), "");
+}
+
+#[test]
+fn what_is_left_for_a_caretaker_stays_with_it() {
+    let listed = [
+        "/etc/dhcp/",
+        "/etc/dhcp/dhclient-exit-hooks.d/",
+        "/etc/fail2ban/jail.d/web2.conf",
+        "/etc/dhcp/dhclient-exit-hooks.d/web2",
+        "/etc/ppp/ip-up.d/web2",
+        "/etc/rsyslog.d/web2.conf",
+        "/etc/logrotate.d/web2",
+    ];
+    let left = [
+        "/etc/fail2ban/jail.d/web2.conf",
+        "/etc/dhcp/dhclient-exit-hooks.d/web2",
+        "/etc/ppp/ip-up.d/web2",
+        "/etc/rsyslog.d/web2.conf",
+        "/etc/logrotate.d/web2",
+    ];
+    let fates = fates_of_a_caretaker("web2", &listed, &left);
+    assert_eq!(fates, [Fate::Absent; 5]);
+    let others = "/etc/logrotate.d/fail2ban";
+    let fates = fates_of_a_caretaker("fail2ban", &[others], &[others]);
+    assert_eq!(fates, [Fate::Absent]);
 }
