@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vss_model::{AbsPath, Cause, Package, PackageName};
+use vss_model::{AbsPath, Cause, Generated, Package, PackageName};
 
 use crate::accounts::Accounts;
 use crate::ask::Ask;
@@ -274,7 +274,7 @@ impl Scope<'_, '_> {
 
     fn named_by_unit(&self, draft: &mut Draft, named: &NamedPath, cause: &Cause) {
         match named.kind {
-            PathKind::Runtime | PathKind::Unwanted => {}
+            PathKind::Runtime | PathKind::Unwanted | PathKind::MountPoint => {}
             PathKind::Socket => {
                 if let Some(directory) = named.path.parent().filter(|d| d.depth() >= 2) {
                     self.claim(draft, Source::Unit, &directory, cause);
@@ -286,6 +286,44 @@ impl Scope<'_, '_> {
             PathKind::File | PathKind::Directory | PathKind::Managed | PathKind::Condition => {
                 self.claim(draft, Source::Unit, &named.path, cause);
             }
+        }
+    }
+
+    /// Where units have something mounted over what is there: systemd wants a place for it, and the
+    /// service never sees what it holds on the host. What others bring of it is left as it is.
+    fn mount_points(&self, draft: &mut Draft) {
+        for member in self.units.members.values() {
+            let named = member.facts.paths.iter();
+            for named in named.filter(|n| n.kind == PathKind::MountPoint && !n.optional) {
+                let cause = Cause::MountPoint {
+                    unit: member.facts.name.clone(),
+                    directive: format!("{}=", named.directive),
+                };
+                self.mount_point(draft, &named.path, cause);
+            }
+        }
+    }
+
+    fn mount_point(&self, draft: &mut Draft, path: &AbsPath, cause: Cause) {
+        let Some(path) = self.ask.resolve(path) else {
+            return;
+        };
+        let is_ours = region(&path) != Region::Elsewhere && path.depth() >= 2;
+        if !is_ours || draft.in_tree(&path) || draft.has(&path) {
+            return;
+        }
+        match self.ask.path(&path) {
+            Some(PathFacts::Directory { .. }) => draft.node(Source::Unit, &path, cause),
+            Some(&PathFacts::File { mode, uid, gid, .. }) => {
+                let what = Generated::File {
+                    text: String::new(),
+                    mode,
+                    uid,
+                    gid,
+                };
+                draft.generate(Source::Unit, &path, what, cause);
+            }
+            _ => {}
         }
     }
 
@@ -308,6 +346,7 @@ impl Scope<'_, '_> {
     /// Files and directories that no package lists, but that bear the service's name or belong to
     /// its user: made by maintainer scripts (`/var/lib/mysql`, `/etc/default/x`).
     pub(crate) fn unlisted(&self, draft: &mut Draft, accounts: &Accounts) {
+        self.mount_points(draft);
         let names = self.service_names(draft);
         for name in &names {
             for candidate in [

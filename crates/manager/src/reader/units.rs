@@ -124,10 +124,9 @@ fn kind(kind: vss_unit::PathKind) -> PathKind {
         | Named::RootDirectory
         | Named::Writable
         | Named::ReadOnly
-        | Named::Inaccessible
         | Named::BindSource
-        | Named::MountPoint
         | Named::MountsFor => PathKind::Directory,
+        Named::Inaccessible | Named::MountPoint => PathKind::MountPoint,
         Named::Socket => PathKind::Socket,
         Named::Condition { negated: true, .. } => PathKind::Unwanted,
         Named::Condition { negated: false, .. } => PathKind::Condition,

@@ -228,3 +228,41 @@ fn a32_what_is_listed_and_not_there_is_skipped_and_never_made() {
             .any(|s| s.path == path("/etc/gone.conf"))
     );
 }
+
+#[test]
+fn what_a_unit_hides_stays_on_the_host() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);
+    for file in [
+        "/etc/app/secrets/key",
+        "/etc/app/password",
+        "/etc/app/unneeded/key",
+        "/etc/web/seen",
+    ] {
+        world.file(file, "secret");
+    }
+    world.unit(
+        "web.service",
+        &[
+            ("ExecStart", "/usr/sbin/web"),
+            ("InaccessiblePaths", "/etc/app/secrets"),
+            ("InaccessiblePaths", "/etc/app/password"),
+            ("InaccessiblePaths", "-/etc/app/unneeded"),
+            ("InaccessiblePaths", "/etc/web/seen"),
+        ],
+    );
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/app/secrets"), "copy node");
+    let key = plan.root.explain(&path("/etc/app/secrets/key")).fate;
+    assert_eq!(key, Fate::Absent);
+    assert_eq!(fate(&plan, "/etc/app/password"), "generate");
+    assert_eq!(fate(&plan, "/etc/app/unneeded"), "");
+    // the rest of the service may read it
+    let seen = plan.root.explain(&path("/etc/web/seen")).fate;
+    assert_eq!(seen, Fate::Private);
+    let why = causes(&plan, "/etc/app/secrets")[0].to_string();
+    assert!(
+        why.contains("InaccessiblePaths= of web.service hides what is there"),
+        "{why}"
+    );
+}

@@ -179,6 +179,7 @@ impl World {
                 "ExecStart" => PathKind::Exec,
                 "EnvironmentFile" => PathKind::File,
                 "ReadWritePaths" | "WorkingDirectory" => PathKind::Directory,
+                "InaccessiblePaths" => PathKind::MountPoint,
                 "StateDirectory" => PathKind::Managed,
                 "ConditionPathExists" => PathKind::Condition,
                 _ => return None,
