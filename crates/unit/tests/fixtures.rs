@@ -492,3 +492,37 @@ fn an_init_script_is_a_unit_where_there_is_no_other() {
     fs::remove_file(root.path().join(GENERATOR)).unwrap();
     assert_eq!(load(root.path(), &unit("old.service")).unwrap(), None);
 }
+
+#[test]
+fn what_systemctl_and_portablectl_write_is_searched_too() {
+    let root = host(&[
+        (&format!("{LIB}/a.service"), "[Service]\nUser=shipped\n"),
+        (
+            &format!("{ETC}/a.service.d/50-CPUQuota.conf"),
+            "[Service]\nUser=admin\n",
+        ),
+        (
+            &format!("{ETC}.control/a.service.d/50-CPUQuota.conf"),
+            "[Service]\nUser=control\n",
+        ),
+        (
+            &format!("{ETC}.attached/portable.service"),
+            "[Service]\nUser=portable\n",
+        ),
+        (
+            &format!("{ETC}/other.service"),
+            "-> /usr/lib/systemd/system/a.service",
+        ),
+    ]);
+    let unit = get(&root, "a");
+    assert_eq!(unit.settings.last("Service", "User"), Some("control"));
+    assert_eq!(
+        shown(&unit.alias_links),
+        ["/etc/systemd/system/other.service"]
+    );
+    let attached = get(&root, "portable");
+    assert_eq!(
+        attached.fragment.to_string(),
+        "/etc/systemd/system.attached/portable.service"
+    );
+}
