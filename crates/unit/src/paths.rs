@@ -33,6 +33,9 @@ pub enum PathKind {
     Program,
     /// An argument of an `Exec` line, `--option=/path` included.
     Argument,
+    /// An argument that names no directory and has the instance in it: a file in the directory that
+    /// the command starts in, if there is one of that name.
+    RelativeArgument,
     /// A file that is read: `EnvironmentFile=`, `LoadCredential=`, `StandardInput=file:`.
     File,
     /// A file that output goes to.
@@ -87,6 +90,7 @@ pub enum PathKind {
 pub fn paths_named(settings: &Settings, context: &SpecifierContext) -> Vec<NamedPath> {
     let mut collector = Collector {
         context,
+        settings,
         out: Vec::new(),
     };
     for setting in settings.entries() {
@@ -215,6 +219,7 @@ fn condition_key(key: &str) -> Option<Form> {
 
 struct Collector<'a> {
     context: &'a SpecifierContext,
+    settings: &'a Settings,
     out: Vec<NamedPath>,
 }
 
@@ -225,7 +230,7 @@ impl Collector<'_> {
         };
         let (key, value) = (setting.key.as_str(), setting.value.as_str());
         match form {
-            Form::Exec => self.exec(key, value),
+            Form::Exec => self.exec(setting),
             Form::One(kind) => self.plain(key, value, kind),
             Form::PidFile if value.starts_with(['/', '%']) => {
                 self.plain(key, value, PathKind::PidFile);
@@ -289,16 +294,50 @@ impl Collector<'_> {
         self.push(key, path, kind, optional);
     }
 
-    fn exec(&mut self, key: &str, value: &str) {
-        for command in words::commands(value) {
+    fn exec(&mut self, setting: &Setting) {
+        let key = setting.key.as_str();
+        for command in words::commands(&setting.value) {
             let optional = command.ignore_failure;
             self.push(key, &command.program, PathKind::Program, optional);
+            let directory = self.starts_in(&setting.section, &command.arguments);
             for argument in &command.arguments {
                 for path in paths_in_argument(argument) {
                     self.push(key, path, PathKind::Argument, optional);
                 }
+                if let Some(directory) = &directory
+                    && let Some(name) = self.relative(argument)
+                {
+                    let path = format!("{directory}/{name}");
+                    self.push(key, &path, PathKind::RelativeArgument, true);
+                }
             }
         }
+    }
+
+    /// The directory that a command's relative arguments are in, as it is written: where it is told
+    /// to go, else where it starts.
+    fn starts_in(&self, section: &str, arguments: &[String]) -> Option<String> {
+        let told = arguments.iter().position(|argument| argument == "--cd");
+        let directory = match told.and_then(|at| arguments.get(at + 1)) {
+            Some(directory) => directory,
+            None => self.settings.last(section, "WorkingDirectory")?,
+        };
+        let directory = directory.trim_start_matches('-').trim_end_matches('/');
+        directory
+            .starts_with(['/', '%'])
+            .then(|| directory.to_owned())
+    }
+
+    /// What may be the name of an instance's own file in an argument: the argument itself, or what
+    /// stands behind the `=` of an option.
+    fn relative<'w>(&self, argument: &'w str) -> Option<&'w str> {
+        let name = match argument.strip_prefix('-') {
+            Some(option) => option.split_once('=')?.1,
+            None => argument,
+        };
+        let is_word = !name.starts_with('-') && !name.contains(char::is_whitespace);
+        let any = for_any_instance(name, self.context)?;
+        (is_word && !any.starts_with('/')).then_some(name)
     }
 
     /// `a b:link`: a directory below the base, and links to it below the base too.

@@ -493,6 +493,65 @@ fn an_init_script_is_a_unit_where_there_is_no_other() {
     assert_eq!(load(root.path(), &unit("old.service")).unwrap(), None);
 }
 
+/// As Fedora and Debian ship it.
+const OPENVPN_SERVER: &str = "[Unit]
+Description=OpenVPN service for %I
+After=network-online.target
+[Service]
+Type=notify
+PrivateTmp=true
+WorkingDirectory=/etc/openvpn/server
+ExecStart=/usr/sbin/openvpn --status %t/openvpn-server/status-%i.log --status-version 2 --suppress-timestamps --config %i.conf
+CapabilityBoundingSet=CAP_IPC_LOCK CAP_NET_ADMIN
+LimitNPROC=10
+ProtectHome=true
+RestartSec=5s
+[Install]
+WantedBy=multi-user.target
+";
+
+#[test]
+fn an_instances_file_in_the_directory_that_a_command_starts_in_is_its_own() {
+    let root = host(&[
+        (&format!("{LIB}/openvpn-server@.service"), OPENVPN_SERVER),
+        (
+            &format!("{LIB}/told@.service"),
+            "[Service]\nWorkingDirectory=/var/lib/x\nExecStart=/bin/x --cd /etc/x/%i --file=%i.key \
+             a%%i.conf --no-%i %i.a ../%i.b\n",
+        ),
+        (
+            &format!("{LIB}/nowhere@.service"),
+            "[Service]\nWorkingDirectory=~\nExecStart=/bin/x %i.conf\n",
+        ),
+    ]);
+    let relative = |name: &str| -> Vec<(String, Option<String>)> {
+        let unit = get(&root, name);
+        let named = paths_named(&unit.settings, &unit.context());
+        let relative = named
+            .iter()
+            .filter(|p| p.kind == PathKind::RelativeArgument);
+        relative
+            .map(|p| (p.path.to_string(), p.any_instance.clone()))
+            .collect()
+    };
+    let pair = |path: &str, any: &str| (path.to_owned(), Some(any.to_owned()));
+    assert_eq!(
+        relative("openvpn-server@one"),
+        [pair(
+            "/etc/openvpn/server/one.conf",
+            "/etc/openvpn/server/*.conf"
+        )]
+    );
+    assert_eq!(
+        relative("told@one"),
+        [
+            pair("/etc/x/one/one.key", "/etc/x/*/*.key"),
+            pair("/etc/x/one/one.a", "/etc/x/*/*.a")
+        ]
+    );
+    assert_eq!(relative("nowhere@one"), []);
+}
+
 #[test]
 fn what_systemctl_and_portablectl_write_is_searched_too() {
     let root = host(&[

@@ -2,6 +2,7 @@
 
 use vss_model::{AbsPath, UnitName};
 use vss_plan::facts::{HostUnitFacts, NamedPath, PathKind, Setting, UnitFacts};
+use vss_tree::Root;
 use vss_unit::{LoadedUnit, SpecifierContext};
 
 use crate::enablement;
@@ -35,10 +36,7 @@ fn facts(host: &Host, unit: &LoadedUnit) -> Result<UnitFacts> {
         },
         drop_ins: unit.drop_ins.clone(),
         settings: settings(unit, &context),
-        paths: vss_unit::paths_named(&unit.settings, &context)
-            .into_iter()
-            .filter_map(named_path)
-            .collect(),
+        paths: named_paths(host.tree()?, unit, &context)?,
         wants: unit.wants.clone(),
         requires: unit.requires.clone(),
         alias_links: unit.alias_links.clone(),
@@ -74,6 +72,32 @@ fn settings(unit: &LoadedUnit, context: &SpecifierContext) -> Vec<Setting> {
             value: vss_unit::expand(&entry.value, context).unwrap_or_else(|_| entry.value.clone()),
         })
         .collect()
+}
+
+/// The paths that a unit names; of those that may mean one of several files, or none, the ones that
+/// are there.
+fn named_paths(
+    root: &Root,
+    unit: &LoadedUnit,
+    context: &SpecifierContext,
+) -> Result<Vec<NamedPath>> {
+    use vss_unit::PathKind as Named;
+    let mut out: Vec<NamedPath> = Vec::new();
+    for named in vss_unit::paths_named(&unit.settings, context) {
+        match named.kind {
+            Named::RelativeArgument => {
+                if is_there(root, &named.path)? {
+                    out.extend(named_path(named));
+                }
+            }
+            _ => out.extend(named_path(named)),
+        }
+    }
+    Ok(out)
+}
+
+fn is_there(root: &Root, path: &AbsPath) -> Result<bool> {
+    Ok(root.metadata(path.as_path())?.is_some())
 }
 
 /// A pattern counts as the directory that it is in; a condition on one can't be foreseen.
@@ -113,7 +137,7 @@ fn directory_of_pattern(pattern: &AbsPath) -> AbsPath {
 fn kind(kind: vss_unit::PathKind) -> PathKind {
     use vss_unit::PathKind as Named;
     match kind {
-        Named::Program | Named::Argument => PathKind::Exec,
+        Named::Program | Named::Argument | Named::RelativeArgument => PathKind::Exec,
         Named::File | Named::Output | Named::Image | Named::Watched => PathKind::File,
         Named::RuntimeDirectory | Named::PidFile => PathKind::Runtime,
         Named::StateDirectory
@@ -158,11 +182,51 @@ pub(super) fn host_unit(host: &Host, name: &UnitName) -> Result<HostUnitFacts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_pattern_stands_for_its_directory() {
         let of = |p: &str| directory_of_pattern(&p.parse().unwrap()).to_string();
         assert_eq!(of("/etc/default/x*.conf"), "/etc/default");
         assert_eq!(of("/etc/*/x"), "/etc");
+    }
+
+    /// What a service with these settings names, of a host with these files.
+    fn named(unit: &str, settings: &str, files: &[&str]) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let unit: UnitName = unit.parse().unwrap();
+        let file = unit.template().unwrap_or_else(|| unit.clone());
+        let text = format!("[Service]\n{settings}");
+        write(&format!("/usr/lib/systemd/system/{file}"), &text);
+        for file in files {
+            write(file, "");
+        }
+        let unit = vss_unit::load(dir.path(), &unit).unwrap().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let named = named_paths(&root, &unit, &unit.context()).unwrap();
+        named
+            .iter()
+            .map(|n| format!("{}={}", n.directive, n.path))
+            .collect()
+    }
+
+    #[test]
+    fn a_relative_argument_counts_where_there_is_such_a_file() {
+        let settings = "WorkingDirectory=/etc/vpn\nExecStart=/usr/bin/vpn --name vpn-%i %i.conf\n";
+        let files = ["/etc/vpn/one.conf", "/etc/vpn/two.conf"];
+        let found = named("vpn@one.service", settings, &files);
+        assert_eq!(
+            found,
+            [
+                "WorkingDirectory=/etc/vpn",
+                "ExecStart=/usr/bin/vpn",
+                "ExecStart=/etc/vpn/one.conf"
+            ]
+        );
     }
 }
