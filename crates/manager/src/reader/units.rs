@@ -11,6 +11,8 @@ use crate::host::Host;
 
 /// As many links as the kernel follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
+/// The most files that a pattern stands for.
+const MAX_MATCHES: usize = 256;
 
 pub(super) fn unit(host: &Host, name: &UnitName) -> Result<Option<UnitFacts>> {
     match vss_unit::load(host.root(), name)? {
@@ -90,6 +92,7 @@ fn named_paths(
                     out.extend(named_path(named));
                 }
             }
+            Named::File if named.pattern => out.extend(matching(root, &named)?),
             _ => out.extend(named_path(named)),
         }
     }
@@ -98,6 +101,41 @@ fn named_paths(
 
 fn is_there(root: &Root, path: &AbsPath) -> Result<bool> {
     Ok(root.metadata(path.as_path())?.is_some())
+}
+
+/// The files that a pattern finds in its directory.
+fn matching(root: &Root, named: &vss_unit::NamedPath) -> Result<Vec<NamedPath>> {
+    let (Some(directory), Some(pattern)) = (named.path.parent(), named.path.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let pattern = pattern.to_string_lossy();
+    let is_plain = directory_of_pattern(&named.path) == directory;
+    if !is_plain {
+        return Ok(named_path(named.clone()).into_iter().collect());
+    }
+    let found = root.metadata(directory.as_path())?;
+    if !found.is_some_and(|found| found.is_directory()) {
+        return Ok(Vec::new());
+    }
+    let mut names: Vec<_> = root
+        .list(directory.as_path())?
+        .into_iter()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| vss_unit::pattern::matches(&pattern, name))
+        .collect();
+    names.sort();
+    names.truncate(MAX_MATCHES);
+    let found = names.iter().filter_map(|name| directory.join(name).ok());
+    Ok(found
+        .filter_map(|path| {
+            named_path(vss_unit::NamedPath {
+                path,
+                pattern: false,
+                optional: true,
+                ..named.clone()
+            })
+        })
+        .collect())
 }
 
 /// A pattern counts as the directory that it is in; a condition on one can't be foreseen.
@@ -226,6 +264,24 @@ mod tests {
                 "WorkingDirectory=/etc/vpn",
                 "ExecStart=/usr/bin/vpn",
                 "ExecStart=/etc/vpn/one.conf"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pattern_of_files_stands_for_those_that_are_there() {
+        let settings = "EnvironmentFile=-/etc/default/foo-*\nEnvironmentFile=/etc/none/*.env\n";
+        let files = [
+            "/etc/default/foo-a",
+            "/etc/default/foo-b",
+            "/etc/default/bar",
+        ];
+        let found = named("foo.service", settings, &files);
+        assert_eq!(
+            found,
+            [
+                "EnvironmentFile=/etc/default/foo-a",
+                "EnvironmentFile=/etc/default/foo-b"
             ]
         );
     }
