@@ -7,7 +7,7 @@ use vss_model::{AbsPath, Cause, Generated, Package, PackageName};
 use crate::accounts::Accounts;
 use crate::ask::Ask;
 use crate::draft::{Draft, Source};
-use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind};
+use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind, UnitFacts};
 use crate::packages::{MAX_NEIGHBOURS, PackageClosure, is_own_place};
 use crate::rules::Rules;
 use crate::units::UnitClosure;
@@ -42,6 +42,22 @@ pub(crate) fn region(path: &AbsPath) -> Region {
     } else {
         Region::Elsewhere
     }
+}
+
+/// The home of the user that a unit runs as; root's is the container's own.
+pub(crate) fn home_of(unit: &UnitFacts, accounts: &Accounts) -> Option<AbsPath> {
+    let home = accounts.home(unit.last("User")?)?;
+    (!home.as_path().starts_with("/root")).then_some(home)
+}
+
+/// Whether a home is where people have theirs, and not what a service keeps its data in.
+pub(crate) fn is_home_of_people(home: &AbsPath) -> bool {
+    home.as_path().starts_with("/home")
+}
+
+fn starts_at_home(unit: &UnitFacts) -> bool {
+    let directory = unit.last("WorkingDirectory");
+    directory.is_some_and(|d| d.trim_start_matches('-') == "~")
 }
 
 impl Scope<'_, '_> {
@@ -327,6 +343,26 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// The homes of the users that units run as. Those of people are told of and not taken
+    /// ([`data_left`](crate::data::data_left)), but for the place itself where a unit starts in it.
+    fn homes(&self, draft: &mut Draft, accounts: &Accounts) {
+        for member in self.units.members.values() {
+            let Some(home) = home_of(member.facts, accounts) else {
+                continue;
+            };
+            let directive = match starts_at_home(member.facts) {
+                true => "WorkingDirectory=",
+                false if is_home_of_people(&home) => continue,
+                false => "User=",
+            };
+            let cause = Cause::Unit {
+                unit: member.facts.name.clone(),
+                directive: directive.to_owned(),
+            };
+            self.claim(draft, Source::Unit, &home, &cause);
+        }
+    }
+
     /// What a program outside `/usr` comes with: `/opt/x` of `/opt/x/bin/y`, else the directory
     /// that it is in, unless that is everyone's.
     fn program_home(&self, program: &AbsPath) -> AbsPath {
@@ -347,6 +383,7 @@ impl Scope<'_, '_> {
     /// its user: made by maintainer scripts (`/var/lib/mysql`, `/etc/default/x`).
     pub(crate) fn unlisted(&self, draft: &mut Draft, accounts: &Accounts) {
         self.mount_points(draft);
+        self.homes(draft, accounts);
         let names = self.service_names(draft);
         for name in &names {
             for candidate in [

@@ -1,10 +1,11 @@
 //! Which files and directories are the service's.
 
 use vss_model::Cause;
-use vss_plan::{Fate, Warning};
+use vss_plan::facts::Setting;
+use vss_plan::{CreateRequest, Fate, Warning};
 
 use crate::WEB;
-use crate::world::{World, causes, fate, path, request};
+use crate::world::{World, causes, fate, path, request, unit_name};
 
 #[test]
 fn a_directory_of_the_closure_alone_is_taken_whole() {
@@ -264,5 +265,45 @@ fn what_a_unit_hides_stays_on_the_host() {
     assert!(
         why.contains("InaccessiblePaths= of web.service hides what is there"),
         "{why}"
+    );
+}
+
+#[test]
+fn the_home_of_a_services_user_is_its_own_and_that_of_people_is_told_of() {
+    let left = Warning::NotBrought {
+        unit: unit_name("web.service"),
+        setting: "User=ann".to_owned(),
+        path: path("/home/ann"),
+    };
+    let plan = |user: &str, directory: &str, request: &CreateRequest| {
+        let mut world = World::new();
+        world.file("/srv/app/data", "");
+        world.file("/home/ann/notes", "");
+        let settings = [("ExecStart", "/usr/sbin/web"), ("User", user)];
+        let unit = world.unit("web.service", &settings);
+        unit.settings.push(Setting {
+            section: "Service".to_owned(),
+            key: "WorkingDirectory".to_owned(),
+            value: directory.to_owned(),
+        });
+        world.plan(request).unwrap()
+    };
+    let of_system = plan("app", "", &request());
+    assert_eq!(fate(&of_system, "/srv/app"), "copy tree");
+    let of_ann = plan("ann", "", &request());
+    assert_eq!(fate(&of_ann, "/home/ann"), "");
+    assert!(of_ann.warnings.contains(&left), "{:?}", of_ann.warnings);
+    let at_home = plan("1000", "-~", &request());
+    assert_eq!(fate(&at_home, "/home/ann"), "copy node");
+    let notes = at_home.root.explain(&path("/home/ann/notes")).fate;
+    assert_eq!(notes, Fate::Absent);
+    let mut asked = request();
+    asked.copy = vec![path("/home/ann")];
+    let brought = plan("ann", "~", &asked);
+    assert_eq!(fate(&brought, "/home/ann"), "copy tree");
+    assert!(!brought.warnings.contains(&left));
+    assert_eq!(
+        fate(&plan("root", "~", &request()), "/root"),
+        fate(&of_ann, "/root")
     );
 }
