@@ -3,9 +3,9 @@
 use vss_model::{AbsPath, Cause, CopyScope, Disposition};
 
 use crate::accounts::Accounts;
-use crate::facts::PathFacts;
+use crate::facts::{PathFacts, PathKind};
 use crate::outcome::{PlanError, Warning};
-use crate::paths::{Region, Scope, home_of, is_home_of_people, region};
+use crate::paths::{Region, Scope, home_of, is_home_of_people, is_own_top, region};
 use crate::request::CreateRequest;
 use crate::root_plan::{Fate, PlanEntry, RootPlan};
 
@@ -92,6 +92,24 @@ pub(crate) fn data_left(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut V
         warnings.push(Warning::DataLeft { paths });
     }
     homes_left(scope, root, warnings);
+    tops_left(scope, root, warnings);
+}
+
+/// Top directories that units work in.
+fn tops_left(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
+    for member in scope.units.members.values() {
+        let named = member.facts.paths.iter();
+        for named in named.filter(|n| n.kind == PathKind::Directory && is_own_top(&n.path)) {
+            let path = scope.ask.real(&named.path);
+            if let Some(path) = path.filter(|p| is_own_top(p) && is_left(scope, root, p)) {
+                warnings.push(Warning::NotBrought {
+                    unit: member.facts.name.clone(),
+                    setting: format!("{}={}", named.directive, named.path),
+                    path,
+                });
+            }
+        }
+    }
 }
 
 /// Homes of people that units run as.

@@ -27,21 +27,39 @@ pub(crate) struct Scope<'s, 'a> {
 pub(crate) enum Region {
     /// Configuration, and software in `/opt`: copied always.
     Config,
-    /// Data: copied with `-C`.
+    /// Data, any directory that a host has for its own beside the standard ones included: copied
+    /// with `-C`.
     Data,
     /// Shared, in memory, or the kernel's.
     Elsewhere,
 }
 
+/// Top directories that no container gets of its own: those of `/usr`, those that are made at each
+/// start, and the kernel's.
+const ELSEWHERE: [&str; 13] = [
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/run", "/tmp", "/proc",
+    "/sys", "/dev", "/boot",
+];
+
 pub(crate) fn region(path: &AbsPath) -> Region {
     let is_in = |base: &str| path.as_path().starts_with(base);
     if is_in("/etc") || is_in("/opt") {
         Region::Config
-    } else if ["/var", "/srv", "/home", "/root"].into_iter().any(is_in) {
-        Region::Data
-    } else {
+    } else if path.depth() == 0 || ELSEWHERE.into_iter().any(is_in) {
         Region::Elsewhere
+    } else {
+        Region::Data
     }
+}
+
+/// Whether a path is a top directory that hosts have for their own, as `/data`: too much to be taken
+/// because something names it.
+pub(crate) fn is_own_top(path: &AbsPath) -> bool {
+    const STANDARD: [&str; 6] = ["/var", "/srv", "/home", "/root", "/mnt", "/media"];
+    let is_standard = |top: &str| path.as_path() == std::path::Path::new(top);
+    path.depth() == 1
+        && region(path) == Region::Data
+        && !STANDARD.iter().any(|top| is_standard(top))
 }
 
 /// The home of the user that a unit runs as; root's is the container's own.
@@ -366,12 +384,10 @@ impl Scope<'_, '_> {
     /// What a program outside `/usr` comes with: `/opt/x` of `/opt/x/bin/y`, else the directory
     /// that it is in, unless that is everyone's.
     fn program_home(&self, program: &AbsPath) -> AbsPath {
-        let home = if program.as_path().starts_with("/opt") {
+        let is_in = |base: &str| program.as_path().starts_with(base);
+        let home = if is_in("/opt") {
             program.ancestors().find(|p| p.depth() == 2)
-        } else if ["/srv", "/home"]
-            .iter()
-            .any(|b| program.as_path().starts_with(b))
-        {
+        } else if region(program) == Region::Data && !is_in("/var") && !is_in("/root") {
             program.parent().filter(|p| p.depth() >= 2)
         } else {
             None

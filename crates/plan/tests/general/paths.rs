@@ -307,3 +307,45 @@ fn the_home_of_a_services_user_is_its_own_and_that_of_people_is_told_of() {
         fate(&of_ann, "/root")
     );
 }
+
+#[test]
+fn directories_of_the_hosts_own_are_data() {
+    let mut world = World::new();
+    for file in [
+        "/data/app/x",
+        "/data/bin/run",
+        "/mnt/pg/base",
+        "/pool/x",
+        "/boot/app/x",
+    ] {
+        world.file(file, "");
+    }
+    world.unit(
+        "web.service",
+        &[
+            ("ExecStart", "/data/bin/run"),
+            ("WorkingDirectory", "/data/app"),
+            ("ReadWritePaths", "/mnt/pg"),
+            ("ReadWritePaths", "/pool"),
+            ("ReadWritePaths", "/boot/app"),
+        ],
+    );
+    let plan = world.plan(&request()).unwrap();
+    for brought in ["/data/app", "/data/bin", "/mnt/pg"] {
+        assert_eq!(fate(&plan, brought), "copy tree", "{brought}");
+        assert!(plan.config.writable.contains(&path(brought)), "{brought}");
+    }
+    assert_eq!(fate(&plan, "/boot/app"), "");
+    let told = Warning::NotBrought {
+        unit: unit_name("web.service"),
+        setting: "ReadWritePaths=/pool".to_owned(),
+        path: path("/pool"),
+    };
+    assert!(plan.warnings.contains(&told), "{:?}", plan.warnings);
+    let mut request = request();
+    request.copy_data = false;
+    let plan = world.plan(&request).unwrap();
+    assert_eq!(fate(&plan, "/data/app"), "copy node");
+    let left = |w: &Warning| matches!(w, Warning::DataLeft { paths } if paths.contains(&path("/data/app")));
+    assert!(plan.warnings.iter().any(left), "{:?}", plan.warnings);
+}
