@@ -299,16 +299,43 @@ pub(crate) fn is_own_place(path: &AbsPath) -> bool {
 fn owners_of_units(ask: &Ask<'_>, rules: &Rules, units: &UnitClosure<'_>) -> BTreeSet<PackageName> {
     let mut owners = BTreeSet::new();
     for member in units.members.values() {
-        let of_file = ask.owners(&member.facts.fragment).unwrap_or_default();
         let counts = |name: &&PackageName| member.requested || !rules.is_base(name);
+        let of_file = owners_of_fragment(ask, &member.facts.fragment);
         owners.extend(of_file.iter().filter(counts).cloned());
-        for named in &member.facts.paths {
-            let is_program =
-                named.kind == PathKind::Exec && named.path.as_path().starts_with("/usr");
-            if is_program && let Some(of_program) = ask.owners(&named.path) {
-                owners.extend(of_program.iter().filter(|o| !rules.is_base(o)).cloned());
-            }
+        let programs = member.facts.paths.iter();
+        for program in programs.filter(|named| named.kind == PathKind::Exec) {
+            let of_program = owners_of_program(ask, &program.path);
+            owners.extend(of_program.into_iter().filter(|o| !rules.is_base(o)));
         }
     }
     owners
+}
+
+/// The owners of a unit's file; of the administrator's version of a shipped one
+/// (`systemctl edit --full`) those of the shipped one.
+fn owners_of_fragment<'a>(ask: &Ask<'a>, fragment: &AbsPath) -> &'a [PackageName] {
+    let owners = ask.owners(fragment).unwrap_or_default();
+    let directory = std::path::Path::new("/etc/systemd/system");
+    let shipped = fragment
+        .file_name()
+        .filter(|_| fragment.as_path().parent() == Some(directory))
+        .and_then(|name| {
+            AbsPath::new(std::path::Path::new("/usr/lib/systemd/system").join(name)).ok()
+        });
+    match shipped {
+        Some(shipped) if owners.is_empty() => ask.owners(&shipped).unwrap_or_default(),
+        _ => owners,
+    }
+}
+
+/// The owners of a program in `/usr`, where it is by links (`/bin/x`) included.
+fn owners_of_program(ask: &Ask<'_>, program: &AbsPath) -> BTreeSet<PackageName> {
+    let mut places = BTreeSet::from([program.clone()]);
+    places.extend(ask.resolve(program));
+    let in_usr = places.iter().filter(|p| p.as_path().starts_with("/usr"));
+    in_usr
+        .filter_map(|place| ask.owners(place))
+        .flatten()
+        .cloned()
+        .collect()
 }

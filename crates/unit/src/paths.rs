@@ -31,6 +31,9 @@ pub struct NamedPath {
 pub enum PathKind {
     /// A program of an `Exec` line.
     Program,
+    /// A program that is written without a directory: one of the places where systemd searches for
+    /// it, in their order; the first at which it is counts.
+    SearchedProgram,
     /// An argument of an `Exec` line, `--option=/path` included.
     Argument,
     /// An argument that names no directory and has the instance in it: a file in the directory that
@@ -121,6 +124,9 @@ fn takes_one(key: &str) -> bool {
             | "What"
     )
 }
+
+/// Where systemd searches for programs.
+const EXEC_SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 
 /// How the value of a directive holds paths.
 enum Form {
@@ -298,7 +304,7 @@ impl Collector<'_> {
         let key = setting.key.as_str();
         for command in words::commands(&setting.value) {
             let optional = command.ignore_failure;
-            self.push(key, &command.program, PathKind::Program, optional);
+            self.program(setting, &command.program, optional);
             let directory = self.starts_in(&setting.section, &command.arguments);
             for argument in &command.arguments {
                 for path in paths_in_argument(argument) {
@@ -311,6 +317,18 @@ impl Collector<'_> {
                     self.push(key, &path, PathKind::RelativeArgument, true);
                 }
             }
+        }
+    }
+
+    fn program(&mut self, setting: &Setting, program: &str, optional: bool) {
+        if program.contains('/') || program.starts_with('%') {
+            self.push(&setting.key, program, PathKind::Program, optional);
+            return;
+        }
+        let told = self.settings.last(&setting.section, "ExecSearchPath");
+        for directory in told.unwrap_or(EXEC_SEARCH_PATH).split(':') {
+            let place = format!("{directory}/{program}");
+            self.push(&setting.key, &place, PathKind::SearchedProgram, optional);
         }
     }
 

@@ -585,3 +585,33 @@ fn what_systemctl_and_portablectl_write_is_searched_too() {
         "/etc/systemd/system.attached/portable.service"
     );
 }
+
+#[test]
+fn a_program_without_a_directory_is_searched_for() {
+    let root = host(&[
+        (
+            &format!("{LIB}/a.service"),
+            "[Service]\nExecStart=-nginx -g x\n",
+        ),
+        (
+            &format!("{LIB}/b.service"),
+            "[Service]\nExecSearchPath=/opt/b/bin:/srv/b\nExecStart=b\n",
+        ),
+    ]);
+    let searched = |name: &str| {
+        let unit = get(&root, name);
+        let named = paths_named(&unit.settings, &unit.context());
+        assert!(named.iter().all(|n| n.kind == PathKind::SearchedProgram));
+        shown(&named.iter().map(|n| n.path.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        searched("a"),
+        [
+            "/usr/local/sbin/nginx",
+            "/usr/local/bin/nginx",
+            "/usr/sbin/nginx",
+            "/usr/bin/nginx"
+        ]
+    );
+    assert_eq!(searched("b"), ["/opt/b/bin/b", "/srv/b/b"]);
+}

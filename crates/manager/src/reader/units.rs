@@ -85,10 +85,21 @@ fn named_paths(
 ) -> Result<Vec<NamedPath>> {
     use vss_unit::PathKind as Named;
     let mut out: Vec<NamedPath> = Vec::new();
+    let mut searched: Option<vss_unit::NamedPath> = None;
     for named in vss_unit::paths_named(&unit.settings, context) {
         match named.kind {
             Named::RelativeArgument => {
                 if is_there(root, &named.path)? {
+                    out.extend(named_path(named));
+                }
+            }
+            Named::SearchedProgram => {
+                let is_found = searched.as_ref().is_some_and(|found| {
+                    found.directive == named.directive
+                        && found.path.file_name() == named.path.file_name()
+                });
+                if !is_found && is_there(root, &named.path)? {
+                    searched = Some(named.clone());
                     out.extend(named_path(named));
                 }
             }
@@ -175,7 +186,9 @@ fn directory_of_pattern(pattern: &AbsPath) -> AbsPath {
 fn kind(kind: vss_unit::PathKind) -> PathKind {
     use vss_unit::PathKind as Named;
     match kind {
-        Named::Program | Named::Argument | Named::RelativeArgument => PathKind::Exec,
+        Named::Program | Named::SearchedProgram | Named::Argument | Named::RelativeArgument => {
+            PathKind::Exec
+        }
         Named::File | Named::Output | Named::Image | Named::Watched => PathKind::File,
         Named::RuntimeDirectory | Named::PidFile => PathKind::Runtime,
         Named::StateDirectory
@@ -282,6 +295,22 @@ mod tests {
             [
                 "EnvironmentFile=/etc/default/foo-a",
                 "EnvironmentFile=/etc/default/foo-b"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_program_without_a_directory_is_where_systemd_finds_it() {
+        let settings = "ExecStartPre=web -t\nExecStart=web\nExecStop=stop-web\n";
+        let files = ["/usr/local/bin/web", "/usr/sbin/web", "/usr/bin/stop-web"];
+        let found = named("web.service", settings, &files);
+        let web = "/usr/local/bin/web";
+        assert_eq!(
+            found,
+            [
+                format!("ExecStartPre={web}"),
+                format!("ExecStart={web}"),
+                "ExecStop=/usr/bin/stop-web".to_owned()
             ]
         );
     }

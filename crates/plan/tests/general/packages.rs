@@ -152,3 +152,25 @@ fn what_is_left_for_a_caretaker_stays_with_it() {
     let fates = fates_of_a_caretaker("fail2ban", &[others], &[others]);
     assert_eq!(fates, [Fate::Absent]);
 }
+
+#[test]
+fn a_program_spelled_through_a_link_leads_to_its_package() {
+    let mut world = World::new();
+    world.remove_package("web");
+    world.package("web", "web", &[], &["/usr/bin/web", "/etc/web/"]);
+    world.unit("web.service", &[("ExecStart", "/bin/web")]);
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+}
+
+#[test]
+fn an_edited_unit_is_of_the_package_that_ships_it() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/"]);
+    let unit = world.unit("web.service", &[("ExecStart", "/usr/local/bin/web")]);
+    unit.found = path("/etc/systemd/system/web.service");
+    unit.fragment = unit.found.clone();
+    world.file("/etc/systemd/system/web.service", "");
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+}
