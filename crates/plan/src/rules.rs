@@ -372,7 +372,9 @@ mod tests {
         for entry in &rules.baseline {
             assert!(!entry.why.is_empty(), "{:?} says no why", entry.paths);
         }
-        assert!(rules.watches(&"/etc/shadow".parse().unwrap()));
+        for secret in ["/etc/shadow", "/etc/credstore/passwd.hashed-password.root"] {
+            assert!(rules.watches(&secret.parse().unwrap()), "{secret}");
+        }
         assert!(rules.is_base(&PackageName::from("libc6:i386")));
         assert!(!rules.is_base(&PackageName::from("apache2")));
     }

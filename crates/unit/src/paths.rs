@@ -148,8 +148,8 @@ enum Form {
     Images,
     /// `file:/path` and its kin.
     Standard(PathKind),
-    /// `id:/path`.
-    Credential,
+    /// `id:/path`, or `id:name` or `id` of a file in one of these directories.
+    Credential(&'static [&'static str]),
     /// A path, or what is none.
     Listen,
     /// `|`, `!`, path.
@@ -194,7 +194,10 @@ fn exec_key(key: &str) -> Option<Form> {
         "InaccessiblePaths" | "InaccessibleDirectories" => Form::Words(PathKind::Inaccessible),
         "BindPaths" | "BindReadOnlyPaths" => Form::Bind,
         "TemporaryFileSystem" => Form::MountPoints,
-        "LoadCredential" | "LoadCredentialEncrypted" => Form::Credential,
+        "LoadCredential" => Form::Credential(&["/etc/credstore"]),
+        "LoadCredentialEncrypted" | "ImportCredential" => {
+            Form::Credential(&["/etc/credstore", "/etc/credstore.encrypted"])
+        }
         "StandardInput" => Form::Standard(PathKind::File),
         "StandardOutput" | "StandardError" => Form::Standard(PathKind::Output),
         "TTYPath" => Form::One(PathKind::File),
@@ -262,10 +265,7 @@ impl Collector<'_> {
                     }
                 }
             }
-            Form::Credential => {
-                let source = value.split_once(':').map(|(_, path)| path);
-                self.plain(key, source.unwrap_or_default(), PathKind::File);
-            }
+            Form::Credential(stores) => self.credential(key, value, stores),
             Form::Listen => self.plain(key, value, PathKind::Socket),
             Form::Condition => self.condition(key, value),
         }
@@ -365,6 +365,22 @@ impl Collector<'_> {
             .filter(|part| !part.is_empty() && *part != "ro")
         {
             self.push(key, &format!("{base}/{part}"), kind, false);
+        }
+    }
+
+    /// A credential is a file of its own, or has a name in the stores; the second half of
+    /// `ImportCredential=` is what it is called inside.
+    fn credential(&mut self, key: &str, value: &str, stores: &[&str]) {
+        let name = match value.split_once(':') {
+            Some((name, _)) if key == "ImportCredential" => name,
+            Some((_, path)) if path.starts_with(['/', '%']) => {
+                return self.plain(key, path, PathKind::File);
+            }
+            Some((_, name)) => name,
+            None => value,
+        };
+        for store in stores.iter().filter(|_| !name.is_empty()) {
+            self.push(key, &format!("{store}/{name}"), PathKind::File, true);
         }
     }
 

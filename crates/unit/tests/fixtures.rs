@@ -327,7 +327,9 @@ InaccessiblePaths=/home
 BindReadOnlyPaths=-/etc/src:/etc/dst:rbind /one
 TemporaryFileSystem=/scratch:ro
 LoadCredential=cert:/etc/ssl/cert.pem
-LoadCredential=from-manager
+LoadCredential=in-store
+LoadCredentialEncrypted=id:secret
+ImportCredential=a.*:b.
 StandardOutput=append:/var/log/a.out
 StandardError=journal
 PIDFile=/run/old.pid
@@ -383,6 +385,11 @@ fn every_form_of_path_is_found() {
             "BindReadOnlyPaths= BindSource /one",
             "TemporaryFileSystem= MountPoint /scratch",
             "LoadCredential= File /etc/ssl/cert.pem",
+            "LoadCredential= File -/etc/credstore/in-store",
+            "LoadCredentialEncrypted= File -/etc/credstore/secret",
+            "LoadCredentialEncrypted= File -/etc/credstore.encrypted/secret",
+            "ImportCredential= File -*/etc/credstore/a.*",
+            "ImportCredential= File -*/etc/credstore.encrypted/a.*",
             "StandardOutput= Output /var/log/a.out",
             "PIDFile= PidFile /run/a.pid",
         ]
