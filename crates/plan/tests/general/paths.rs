@@ -349,3 +349,48 @@ fn directories_of_the_hosts_own_are_data() {
     let left = |w: &Warning| matches!(w, Warning::DataLeft { paths } if paths.contains(&path("/data/app")));
     assert!(plan.warnings.iter().any(left), "{:?}", plan.warnings);
 }
+
+#[test]
+fn snippets_that_the_administrator_added_for_the_service_run_inside() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/"]);
+    for (file, text) in [
+        (
+            "/etc/tmpfiles.d/run.conf",
+            "# ours\nd /run/web 0755 web web\n",
+        ),
+        (
+            "/etc/tmpfiles.d/cache.conf",
+            "d /var/tmp/x\nd /var/run/web/sock\n",
+        ),
+        ("/etc/tmpfiles.d/data.conf", "d /srv/site/up 0755 web web\n"),
+        (
+            "/etc/tmpfiles.d/host.conf",
+            "d /srv/other\nd /run/other\nd /var/lib\n",
+        ),
+        ("/etc/tmpfiles.d/web.txt", "d /run/web\n"),
+        ("/etc/sysusers.d/ours.conf", "u web 33\n"),
+        ("/etc/sysusers.d/host.conf", "u other 900\n"),
+        ("/srv/site/up/x", ""),
+    ] {
+        world.file(file, text);
+    }
+    let settings = [
+        ("ExecStart", "/usr/sbin/web"),
+        ("User", "web"),
+        ("ReadWritePaths", "/srv/site"),
+    ];
+    world.unit("web.service", &settings);
+    let plan = world.plan(&request()).unwrap();
+    for (file, expected) in [
+        ("/etc/tmpfiles.d/run.conf", "copy node"),
+        ("/etc/tmpfiles.d/cache.conf", "copy node"),
+        ("/etc/tmpfiles.d/data.conf", "copy node"),
+        ("/etc/tmpfiles.d/host.conf", ""),
+        ("/etc/tmpfiles.d/web.txt", ""),
+        ("/etc/sysusers.d/ours.conf", "copy node"),
+        ("/etc/sysusers.d/host.conf", ""),
+    ] {
+        assert_eq!(fate(&plan, file), expected, "{file}");
+    }
+}
