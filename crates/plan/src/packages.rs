@@ -25,6 +25,8 @@ pub(crate) struct PackageClosure<'a> {
     pub(crate) names: BTreeSet<String>,
     /// Directories for upkeep that are the configuration of the service itself.
     pub(crate) own_upkeep: Vec<AbsPath>,
+    /// Directories of a package of the closure in which others leave something for upkeep.
+    pub(crate) shared_with_upkeep: Vec<AbsPath>,
     /// Every path that a package of the closure lists.
     listed: HashSet<&'a AbsPath>,
 }
@@ -60,6 +62,7 @@ impl<'a> PackageClosure<'a> {
             closure.add_dependencies(ask, rules);
         }
         closure.own_upkeep = closure.upkeep_of_seeds(rules);
+        closure.shared_with_upkeep = closure.named_and_partly_upkeep(rules);
         let names = closure.names_of_seeds();
         closure.names.extend(names);
         let files = closure.packages.values().flat_map(|p| &p.files);
@@ -180,6 +183,20 @@ impl<'a> PackageClosure<'a> {
             .upkeep_directories()
             .filter(|d| is_named(d) && has_files(d))
             .collect()
+    }
+
+    /// The directories that are for upkeep in part, are called like a package of the closure and
+    /// hold something else of it: `/etc/ppp` of ppp, where every mail server has a hook.
+    fn named_and_partly_upkeep(&self, rules: &Rules) -> Vec<AbsPath> {
+        let is_its_own = |directory: &AbsPath| {
+            let name = directory.file_name().unwrap_or_default().to_string_lossy();
+            let package = self.packages.get(&PackageName::from(&*name));
+            package.is_some_and(|package| {
+                let mut files = package.files.iter().map(|f| &f.path);
+                files.any(|f| f != directory && f.starts_with(directory) && !rules.is_upkeep(f))
+            })
+        };
+        rules.partly_upkeep().filter(is_its_own).collect()
     }
 
     /// Whether a path is for the upkeep of the host and not what the service itself is about.

@@ -419,7 +419,8 @@ impl Scope<'_, '_> {
         for base in ["/etc", "/etc/default", "/etc/sysconfig"] {
             self.of_instance(draft, base, &instances);
         }
-        for directory in &self.packages.own_upkeep {
+        let shared = &self.packages.shared_with_upkeep;
+        for directory in self.packages.own_upkeep.iter().chain(shared) {
             self.unlisted_in(draft, directory);
         }
         let users = self.service_users(accounts);

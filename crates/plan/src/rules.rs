@@ -323,6 +323,15 @@ impl Rules {
             .filter_map(|directory| directory.parse().ok())
     }
 
+    /// The directories in which what is called in a certain way is for upkeep, and the rest is not.
+    pub(crate) fn partly_upkeep(&self) -> impl Iterator<Item = AbsPath> {
+        let wild = self.base_set.upkeep.iter().filter_map(|pattern| {
+            let at = pattern.strip_suffix("/**")?.find(['*', '?'])?;
+            pattern[..at].rsplit_once('/')
+        });
+        wild.filter_map(|(directory, _)| directory.parse().ok())
+    }
+
     /// Whether a file is in force only where a link leads to it.
     pub(crate) fn is_choice(&self, path: &AbsPath) -> bool {
         let text = path.as_path().to_string_lossy();

@@ -129,6 +129,33 @@ fn what_the_administrator_adds_to_a_shared_place_of_a_caretaker_is_its_own() {
 }
 
 #[test]
+fn hooks_of_others_do_not_keep_unlisted_configuration_out() {
+    let mut world = World::new();
+    let unit = "/usr/lib/systemd/system/xl2tpd.service";
+    let listed = [unit, "/usr/sbin/xl2tpd", "/etc/ppp/options.xl2tpd"];
+    world.package("xl2tpd", "xl2tpd", &[(Depends, "ppp")], &listed);
+    world.package("ppp", "ppp", &[], &["/etc/ppp/", "/etc/ppp/options"]);
+    let hook = ["/etc/ppp/", "/etc/ppp/ip-up.d/", "/etc/ppp/ip-up.d/postfix"];
+    world.package("postfix", "postfix", &[], &hook);
+    world.file("/etc/ppp/chap-secrets", "");
+    world.unit("xl2tpd.service", &[("ExecStart", "/usr/sbin/xl2tpd")]);
+    let fate_in = |unit: &str, at: &str| {
+        let mut request = request();
+        request.units = vec![unit_name(unit)];
+        world.plan(&request).unwrap().root.explain(&path(at)).fate
+    };
+    for brought in [
+        "/etc/ppp/options.xl2tpd",
+        "/etc/ppp/options",
+        "/etc/ppp/chap-secrets",
+    ] {
+        assert_eq!(fate_in("xl2tpd", brought), Fate::Private, "{brought}");
+    }
+    assert_eq!(fate_in("xl2tpd", "/etc/ppp/ip-up.d/postfix"), Fate::Absent);
+    assert_eq!(fate_in("web", "/etc/ppp/chap-secrets"), Fate::Absent);
+}
+
+#[test]
 fn what_is_left_for_a_caretaker_stays_with_it() {
     let listed = [
         "/etc/dhcp/",
