@@ -5,7 +5,7 @@ use vss_model::{AbsPath, Cause, CopyScope, Disposition};
 use crate::accounts::Accounts;
 use crate::facts::{PathFacts, PathKind};
 use crate::outcome::{PlanError, Warning};
-use crate::paths::{Region, Scope, home_of, is_home_of_people, is_own_top, region};
+use crate::paths::{Region, Scope, home_of, is_home_of_people, is_hosts_own, is_own_top, region};
 use crate::request::CreateRequest;
 use crate::root_plan::{Fate, PlanEntry, RootPlan};
 
@@ -165,7 +165,8 @@ pub(crate) fn live_data(
                 scope: CopyScope::Tree
             }
         );
-        if !whole || region(&entry.path) != Region::Data {
+        let is_data = region(&entry.path) == Region::Data || is_hosts_own(&entry.path);
+        if !whole || !is_data {
             continue;
         }
         // one process may write what is taken and what is left behind

@@ -27,39 +27,51 @@ pub(crate) struct Scope<'s, 'a> {
 pub(crate) enum Region {
     /// Configuration, and software in `/opt`: copied always.
     Config,
-    /// Data, any directory that a host has for its own beside the standard ones included: copied
-    /// with `-C`.
+    /// Data: copied with `-C`.
     Data,
     /// Shared, in memory, or the kernel's.
     Elsewhere,
 }
 
-/// Top directories that no container gets of its own: those of `/usr`, those that are made at each
-/// start, and the kernel's.
-const ELSEWHERE: [&str; 13] = [
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/run", "/tmp", "/proc",
-    "/sys", "/dev", "/boot",
-];
-
 pub(crate) fn region(path: &AbsPath) -> Region {
     let is_in = |base: &str| path.as_path().starts_with(base);
     if is_in("/etc") || is_in("/opt") {
         Region::Config
-    } else if path.depth() == 0 || ELSEWHERE.into_iter().any(is_in) {
-        Region::Elsewhere
-    } else {
+    } else if ["/var", "/srv", "/home", "/root"].into_iter().any(is_in) {
         Region::Data
+    } else {
+        Region::Elsewhere
     }
 }
 
-/// Whether a path is a top directory that hosts have for their own, as `/data`: too much to be taken
-/// because something names it.
+/// The same of a path with what names it: a unit may work in a directory of the host's own, which
+/// to all others is elsewhere.
+fn region_for(path: &AbsPath, cause: &Cause) -> Region {
+    match region(path) {
+        Region::Elsewhere if matches!(cause, Cause::Unit { .. }) && is_hosts_own(path) => {
+            Region::Data
+        }
+        region => region,
+    }
+}
+
+/// Whether a path is in a top directory that hosts have for their own, as `/data` or `/mnt`, and not
+/// in one of `/usr`, of what is made at each start, or of the kernel's.
+pub(crate) fn is_hosts_own(path: &AbsPath) -> bool {
+    const STANDARD: [&str; 13] = [
+        "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/run", "/tmp", "/proc",
+        "/sys", "/dev", "/boot",
+    ];
+    let is_in = |base: &str| path.as_path().starts_with(base);
+    path.depth() > 0 && region(path) == Region::Elsewhere && !STANDARD.into_iter().any(is_in)
+}
+
+/// Whether a path is such a directory itself: too much to be taken because something names it.
 pub(crate) fn is_own_top(path: &AbsPath) -> bool {
-    const STANDARD: [&str; 6] = ["/var", "/srv", "/home", "/root", "/mnt", "/media"];
-    let is_standard = |top: &str| path.as_path() == std::path::Path::new(top);
-    path.depth() == 1
-        && region(path) == Region::Data
-        && !STANDARD.iter().any(|top| is_standard(top))
+    let is_for_mounts = ["/mnt", "/media"]
+        .iter()
+        .any(|top| path.as_path() == std::path::Path::new(top));
+    path.depth() == 1 && is_hosts_own(path) && !is_for_mounts
 }
 
 /// The home of the user that a unit runs as; root's is the container's own.
@@ -91,7 +103,7 @@ impl Scope<'_, '_> {
         let Some(path) = self.ask.resolve(path) else {
             return false;
         };
-        if region(&path) == Region::Elsewhere || path.depth() < 2 {
+        if region_for(&path, cause) == Region::Elsewhere || path.depth() < 2 {
             return false;
         }
         // what is made for every container is no package's and no unit's to bring from the host
@@ -139,7 +151,7 @@ impl Scope<'_, '_> {
             self.claim_volatile(draft, source, path, cause, &volatile.what);
             return;
         }
-        let wanted = match region(path) {
+        let wanted = match region_for(path, cause) {
             Region::Config => true,
             Region::Data => self.copy_data,
             Region::Elsewhere => false,
@@ -176,7 +188,7 @@ impl Scope<'_, '_> {
             let mut below = package.files.iter().filter(|f| f.path.starts_with(path));
             below.all(|f| matches!(self.ask.path(&f.path), Some(PathFacts::Directory { .. })))
         };
-        region(path) == Region::Data
+        (region(path) == Region::Data || is_hosts_own(path))
             && owners.len() <= MAX_NEIGHBOURS
             && owners.iter().all(lists_directories)
     }
@@ -387,7 +399,7 @@ impl Scope<'_, '_> {
         let is_in = |base: &str| program.as_path().starts_with(base);
         let home = if is_in("/opt") {
             program.ancestors().find(|p| p.depth() == 2)
-        } else if region(program) == Region::Data && !is_in("/var") && !is_in("/root") {
+        } else if is_in("/srv") || is_in("/home") || is_hosts_own(program) {
             program.parent().filter(|p| p.depth() >= 2)
         } else {
             None

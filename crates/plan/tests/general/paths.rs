@@ -317,9 +317,12 @@ fn directories_of_the_hosts_own_are_data() {
         "/mnt/pg/base",
         "/pool/x",
         "/boot/app/x",
+        "/data/linked/x",
     ] {
         world.file(file, "");
     }
+    world.package("web", "web", &[], &[WEB, "/etc/web/"]);
+    world.link("/etc/web/link", "/data/linked");
     world.unit(
         "web.service",
         &[
@@ -336,6 +339,7 @@ fn directories_of_the_hosts_own_are_data() {
         assert!(plan.config.writable.contains(&path(brought)), "{brought}");
     }
     assert_eq!(fate(&plan, "/boot/app"), "");
+    assert_eq!(fate(&plan, "/data/linked"), "");
     let told = Warning::NotBrought {
         unit: unit_name("web.service"),
         setting: "ReadWritePaths=/pool".to_owned(),
