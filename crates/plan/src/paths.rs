@@ -354,7 +354,9 @@ impl Scope<'_, '_> {
         let Some(path) = self.ask.resolve(path) else {
             return;
         };
-        let is_ours = region(&path) != Region::Elsewhere && path.depth() >= 2;
+        let is_ours = region(&path) != Region::Elsewhere
+            || is_hosts_own(&path)
+            || path.as_path() == std::path::Path::new("/boot");
         if !is_ours || draft.in_tree(&path) || draft.has(&path) {
             return;
         }

@@ -239,6 +239,7 @@ fn what_a_unit_hides_stays_on_the_host() {
         "/etc/app/password",
         "/etc/app/unneeded/key",
         "/etc/web/seen",
+        "/pool/disk/x",
     ] {
         world.file(file, "secret");
     }
@@ -250,12 +251,16 @@ fn what_a_unit_hides_stays_on_the_host() {
             ("InaccessiblePaths", "/etc/app/password"),
             ("InaccessiblePaths", "-/etc/app/unneeded"),
             ("InaccessiblePaths", "/etc/web/seen"),
+            ("InaccessiblePaths", "/pool"),
         ],
     );
     let plan = world.plan(&request()).unwrap();
     assert_eq!(fate(&plan, "/etc/app/secrets"), "copy node");
-    let key = plan.root.explain(&path("/etc/app/secrets/key")).fate;
-    assert_eq!(key, Fate::Absent);
+    assert_eq!(fate(&plan, "/pool"), "copy node");
+    for hidden in ["/etc/app/secrets/key", "/pool/disk/x"] {
+        let fate = plan.root.explain(&path(hidden)).fate;
+        assert_eq!(fate, Fate::Absent, "{hidden}");
+    }
     assert_eq!(fate(&plan, "/etc/app/password"), "generate");
     assert_eq!(fate(&plan, "/etc/app/unneeded"), "");
     // the rest of the service may read it
