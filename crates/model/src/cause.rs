@@ -25,6 +25,13 @@ pub enum Cause {
         /// The directive, `EnvironmentFile=`; empty where the unit file itself is meant.
         directive: String,
     },
+    /// A unit has something mounted over the path, so that the service doesn't see what is there.
+    MountPoint {
+        /// The unit.
+        unit: UnitName,
+        /// The directive, `InaccessiblePaths=`.
+        directive: String,
+    },
     /// A unit is needed by another.
     RequiredUnit {
         /// The unit that needs it.
@@ -121,6 +128,10 @@ impl fmt::Display for Cause {
             Self::Baseline { why } => write!(f, "baseline: {why}"),
             Self::Unit { unit, directive } if directive.is_empty() => write!(f, "the unit {unit}"),
             Self::Unit { unit, directive } => write!(f, "{directive} of {unit}"),
+            Self::MountPoint { unit, directive } => write!(
+                f,
+                "{directive} of {unit} hides what is there: made, its content left behind"
+            ),
             Self::RequiredUnit { by, directive } => write!(f, "{directive} of {by}"),
             Self::Package {
                 package,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use vss_model::AbsPath;
+
 use crate::facts;
 
 /// The first uid of people (`UID_MIN` of login.defs(5)).
@@ -71,6 +73,13 @@ impl Accounts {
     pub(crate) fn uid(&self, name: &str) -> Option<u32> {
         let by_name = self.users.iter().find(|u| u.name == name).map(|u| u.uid);
         by_name.or_else(|| name.parse().ok())
+    }
+
+    /// The home directory of a user, named or numbered as in `User=`.
+    pub(crate) fn home(&self, user: &str) -> Option<AbsPath> {
+        let is_meant = |u: &&User| u.name == user || u.uid.to_string() == user;
+        let found = self.users.iter().find(is_meant)?;
+        found.rest.split(':').nth(1)?.parse().ok()
     }
 
     pub(crate) fn gid(&self, name: &str) -> Option<u32> {
@@ -177,6 +186,10 @@ mod tests {
             group: "root:x:0:\nmysql:x:111:ann,mysql\nann:x:1000:\nbuild:x:1500:\nstaff:x:50:ann\n"
                 .to_owned(),
         });
+        let home = |user: &str| accounts.home(user).map(|h| h.to_string());
+        assert_eq!(home("build").as_deref(), Some("/srv/b"));
+        assert_eq!(home("105").as_deref(), Some("/nonexistent"));
+        assert_eq!(home("absent"), None);
         let inside = accounts.inside(&BTreeSet::from(["build".to_owned()]));
         assert_eq!(
             inside.passwd(),

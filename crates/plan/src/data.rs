@@ -2,9 +2,10 @@
 
 use vss_model::{AbsPath, Cause, CopyScope, Disposition};
 
-use crate::facts::PathFacts;
+use crate::accounts::Accounts;
+use crate::facts::{PathFacts, PathKind};
 use crate::outcome::{PlanError, Warning};
-use crate::paths::{Region, Scope, region};
+use crate::paths::{Region, Scope, home_of, is_home_of_people, is_hosts_own, is_own_top, region};
 use crate::request::CreateRequest;
 use crate::root_plan::{Fate, PlanEntry, RootPlan};
 
@@ -90,6 +91,61 @@ pub(crate) fn data_left(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut V
     if !paths.is_empty() {
         warnings.push(Warning::DataLeft { paths });
     }
+    homes_left(scope, root, warnings);
+    tops_left(scope, root, warnings);
+}
+
+/// Top directories that units work in.
+fn tops_left(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
+    for member in scope.units.members.values() {
+        let named = member.facts.paths.iter();
+        for named in named.filter(|n| n.kind == PathKind::Directory && is_own_top(&n.path)) {
+            let path = scope.ask.real(&named.path);
+            if let Some(path) = path.filter(|p| is_own_top(p) && is_left(scope, root, p)) {
+                warnings.push(Warning::NotBrought {
+                    unit: member.facts.name.clone(),
+                    setting: format!("{}={}", named.directive, named.path),
+                    path,
+                });
+            }
+        }
+    }
+}
+
+/// Homes of people that units run as.
+fn homes_left(scope: &Scope<'_, '_>, root: &RootPlan, warnings: &mut Vec<Warning>) {
+    let Some(accounts) = scope.ask.accounts().map(Accounts::parse) else {
+        return;
+    };
+    for member in scope.units.members.values() {
+        let home = home_of(member.facts, &accounts).filter(is_home_of_people);
+        let home = home.and_then(|home| scope.ask.resolve(&home));
+        if let Some(path) = home.filter(|home| is_left(scope, root, home)) {
+            warnings.push(Warning::NotBrought {
+                unit: member.facts.name.clone(),
+                setting: format!("User={}", member.facts.last("User").unwrap_or_default()),
+                path,
+            });
+        }
+    }
+}
+
+/// Whether a directory is on the host, and neither it nor anything in it comes along.
+fn is_left(scope: &Scope<'_, '_>, root: &RootPlan, directory: &AbsPath) -> bool {
+    let brings = |entry: &PlanEntry| {
+        let is_below = entry.path != *directory && entry.path.starts_with(directory);
+        is_below
+            || directory.starts_with(&entry.path)
+                && matches!(
+                    entry.disposition,
+                    Disposition::Share
+                        | Disposition::Copy {
+                            scope: CopyScope::Tree
+                        }
+                )
+    };
+    let facts = scope.ask.path(directory);
+    matches!(facts, Some(PathFacts::Directory { .. })) && !root.entries.iter().any(brings)
 }
 
 /// Whether data is copied that somebody writes.
@@ -109,7 +165,8 @@ pub(crate) fn live_data(
                 scope: CopyScope::Tree
             }
         );
-        if !whole || region(&entry.path) != Region::Data {
+        let is_data = region(&entry.path) == Region::Data || is_hosts_own(&entry.path);
+        if !whole || !is_data {
             continue;
         }
         // one process may write what is taken and what is left behind

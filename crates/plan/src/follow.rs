@@ -208,7 +208,7 @@ impl Scope<'_, '_> {
             let in_force =
                 |file: &AbsPath| *file == *path || file.ancestors().any(|f| enabled.contains(&f));
             if draft.is_hidden(&mention.file)
-                || self.rules.is_upkeep(&mention.file)
+                || self.is_upkeep(&mention.file)
                 || self.rules.is_choice(&mention.file) && !in_force(&mention.file)
             {
                 continue;
@@ -281,7 +281,7 @@ impl Scope<'_, '_> {
         region(path) == Region::Elsewhere
             || !is_own_place(path)
             || self.rules.in_baseline(path)
-            || self.rules.is_upkeep(path)
+            || self.is_upkeep(path)
             || draft.in_tree(path)
             || draft.has(path)
     }
@@ -300,13 +300,12 @@ fn has_room(named: &Named, target: &AbsPath, at: &AbsPath) -> Result<(), Warning
 
 /// Whether a unit names a path because it wants what is there.
 fn is_for_use(named: &NamedPath) -> bool {
-    let is_wanted = match named.kind {
+    match named.kind {
         PathKind::Exec
         | PathKind::File
         | PathKind::Directory
         | PathKind::Managed
         | PathKind::Condition => true,
-        PathKind::Runtime | PathKind::Socket | PathKind::Unwanted => false,
-    };
-    is_wanted && !named.directive.starts_with("Inaccessible")
+        PathKind::Runtime | PathKind::Socket | PathKind::Unwanted | PathKind::MountPoint => false,
+    }
 }

@@ -72,7 +72,7 @@ impl Scope<'_, '_> {
             path.as_path().starts_with("/etc")
                 && is_own_place(path)
                 && !taken
-                && !self.rules.is_upkeep(path)
+                && !self.is_upkeep(path)
                 && !self.rules.in_baseline(path)
                 && matches!(self.ask.path(path), Some(PathFacts::Directory { .. }))
         };

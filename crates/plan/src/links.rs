@@ -151,7 +151,7 @@ impl Scope<'_, '_> {
             && !is_of_user
             && is_own_place(place)
             && !self.rules.in_baseline(place)
-            && !self.rules.is_upkeep(place)
+            && !self.is_upkeep(place)
             && !draft.is_hidden(place)
             && self.rules.denied(place).is_none()
             && !self.is_strangers(place)

@@ -166,6 +166,15 @@ pub enum Warning {
         /// The directories that are made without it.
         paths: Vec<AbsPath>,
     },
+    /// What a unit works with is not brought unless it is asked for.
+    NotBrought {
+        /// The unit.
+        unit: UnitName,
+        /// `User=ann`.
+        setting: String,
+        /// What stays on the host.
+        path: AbsPath,
+    },
     /// A unit asks for what the confinement does not give.
     Confined {
         /// The unit.
@@ -272,6 +281,14 @@ impl std::fmt::Display for Warning {
                 }
                 Ok(())
             }
+            Self::NotBrought {
+                unit,
+                setting,
+                path,
+            } => write!(
+                f,
+                "{unit} has {setting}, and {path} stays on the host: bring it with --copy {path}, or show it with --share {path}"
+            ),
             Self::Confined {
                 unit,
                 setting,

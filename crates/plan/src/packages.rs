@@ -23,6 +23,10 @@ pub(crate) struct PackageClosure<'a> {
     pub(crate) seeds: BTreeSet<PackageName>,
     /// What the service may be called: names of seeds, of their sources and of the units asked for.
     pub(crate) names: BTreeSet<String>,
+    /// Directories for upkeep that are the configuration of the service itself.
+    pub(crate) own_upkeep: Vec<AbsPath>,
+    /// Directories of a package of the closure in which others leave something for upkeep.
+    pub(crate) shared_with_upkeep: Vec<AbsPath>,
     /// Every path that a package of the closure lists.
     listed: HashSet<&'a AbsPath>,
 }
@@ -37,6 +41,10 @@ impl<'a> PackageClosure<'a> {
         extra: &[PackageName],
     ) -> Self {
         let mut closure = Self::default();
+        let asked_for = units.members.values().filter(|m| m.requested);
+        closure.names = asked_for
+            .map(|m| m.facts.name.prefix().to_owned())
+            .collect();
         for name in owners_of_units(ask, rules, units)
             .into_iter()
             .chain(extra.iter().cloned())
@@ -53,11 +61,10 @@ impl<'a> PackageClosure<'a> {
         while closure.add_plug_ins(ask, rules) {
             closure.add_dependencies(ask, rules);
         }
-        closure.names = closure.names_of_seeds();
-        let asked_for = units.members.values().filter(|m| m.requested);
-        closure
-            .names
-            .extend(asked_for.map(|m| m.facts.name.prefix().to_owned()));
+        closure.own_upkeep = closure.upkeep_of_seeds(rules);
+        closure.shared_with_upkeep = closure.named_and_partly_upkeep(rules);
+        let names = closure.names_of_seeds();
+        closure.names.extend(names);
         let files = closure.packages.values().flat_map(|p| &p.files);
         closure.listed = files.map(|f| &f.path).collect();
         closure
@@ -131,6 +138,10 @@ impl<'a> PackageClosure<'a> {
     /// puts files there.
     fn homes(&self, rules: &Rules) -> BTreeSet<AbsPath> {
         let names = self.names_of_seeds();
+        let own_upkeep = self.upkeep_of_seeds(rules);
+        let is_upkeep = |path: &AbsPath| {
+            rules.is_upkeep(path) && !own_upkeep.iter().any(|own| path.starts_with(own))
+        };
         let mut homes = BTreeSet::new();
         for package in self.seeds.iter().filter_map(|s| self.packages.get(s)) {
             for file in &package.files {
@@ -141,10 +152,56 @@ impl<'a> PackageClosure<'a> {
                     p.file_name()
                         .is_some_and(|n| names.contains(&*n.to_string_lossy()))
                 });
-                homes.extend(home.filter(|h| in_place && is_own_place(h) && !rules.is_upkeep(h)));
+                homes.extend(home.filter(|h| in_place && is_own_place(h) && !is_upkeep(h)));
             }
         }
         homes
+    }
+
+    /// The directories for upkeep that are named after the service and in which its own packages
+    /// have something: `/etc/fail2ban` of fail2ban, `/etc/rsyslog.d` of rsyslog. To others it is a
+    /// place where they leave something for a caretaker of the host; it is this caretaker's own.
+    fn upkeep_of_seeds(&self, rules: &Rules) -> Vec<AbsPath> {
+        let names = self.names_of_seeds();
+        let is_named = |directory: &AbsPath| {
+            directory.file_name().is_some_and(|name| {
+                let name = name.to_string_lossy();
+                let name = name.strip_suffix(".d").unwrap_or(&name);
+                names.contains(name) || self.names.contains(name)
+            })
+        };
+        let seeds: Vec<_> = self
+            .seeds
+            .iter()
+            .filter_map(|s| self.packages.get(s))
+            .collect();
+        let has_files = |directory: &AbsPath| {
+            let mut files = seeds.iter().flat_map(|p| &p.files);
+            files.any(|f| f.path.starts_with(directory))
+        };
+        rules
+            .upkeep_directories()
+            .filter(|d| is_named(d) && has_files(d))
+            .collect()
+    }
+
+    /// The directories that are for upkeep in part, are called like a package of the closure and
+    /// hold something else of it: `/etc/ppp` of ppp, where every mail server has a hook.
+    fn named_and_partly_upkeep(&self, rules: &Rules) -> Vec<AbsPath> {
+        let is_its_own = |directory: &AbsPath| {
+            let name = directory.file_name().unwrap_or_default().to_string_lossy();
+            let package = self.packages.get(&PackageName::from(&*name));
+            package.is_some_and(|package| {
+                let mut files = package.files.iter().map(|f| &f.path);
+                files.any(|f| f != directory && f.starts_with(directory) && !rules.is_upkeep(f))
+            })
+        };
+        rules.partly_upkeep().filter(is_its_own).collect()
+    }
+
+    /// Whether a path is for the upkeep of the host and not what the service itself is about.
+    pub(crate) fn is_upkeep(&self, rules: &Rules, path: &AbsPath) -> bool {
+        rules.is_upkeep(path) && !self.own_upkeep.iter().any(|own| path.starts_with(own))
     }
 
     /// Whether the service's own packages bring something for the system bus.
@@ -259,16 +316,43 @@ pub(crate) fn is_own_place(path: &AbsPath) -> bool {
 fn owners_of_units(ask: &Ask<'_>, rules: &Rules, units: &UnitClosure<'_>) -> BTreeSet<PackageName> {
     let mut owners = BTreeSet::new();
     for member in units.members.values() {
-        let of_file = ask.owners(&member.facts.fragment).unwrap_or_default();
         let counts = |name: &&PackageName| member.requested || !rules.is_base(name);
+        let of_file = owners_of_fragment(ask, &member.facts.fragment);
         owners.extend(of_file.iter().filter(counts).cloned());
-        for named in &member.facts.paths {
-            let is_program =
-                named.kind == PathKind::Exec && named.path.as_path().starts_with("/usr");
-            if is_program && let Some(of_program) = ask.owners(&named.path) {
-                owners.extend(of_program.iter().filter(|o| !rules.is_base(o)).cloned());
-            }
+        let programs = member.facts.paths.iter();
+        for program in programs.filter(|named| named.kind == PathKind::Exec) {
+            let of_program = owners_of_program(ask, &program.path);
+            owners.extend(of_program.into_iter().filter(|o| !rules.is_base(o)));
         }
     }
     owners
+}
+
+/// The owners of a unit's file; of the administrator's version of a shipped one
+/// (`systemctl edit --full`) those of the shipped one.
+fn owners_of_fragment<'a>(ask: &Ask<'a>, fragment: &AbsPath) -> &'a [PackageName] {
+    let owners = ask.owners(fragment).unwrap_or_default();
+    let directory = std::path::Path::new("/etc/systemd/system");
+    let shipped = fragment
+        .file_name()
+        .filter(|_| fragment.as_path().parent() == Some(directory))
+        .and_then(|name| {
+            AbsPath::new(std::path::Path::new("/usr/lib/systemd/system").join(name)).ok()
+        });
+    match shipped {
+        Some(shipped) if owners.is_empty() => ask.owners(&shipped).unwrap_or_default(),
+        _ => owners,
+    }
+}
+
+/// The owners of a program in `/usr`, where it is by links (`/bin/x`) included.
+fn owners_of_program(ask: &Ask<'_>, program: &AbsPath) -> BTreeSet<PackageName> {
+    let mut places = BTreeSet::from([program.clone()]);
+    places.extend(ask.resolve(program));
+    let in_usr = places.iter().filter(|p| p.as_path().starts_with("/usr"));
+    in_usr
+        .filter_map(|place| ask.owners(place))
+        .flatten()
+        .cloned()
+        .collect()
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vss_model::{AbsPath, Cause, PackageName};
+use vss_model::{AbsPath, Cause, Generated, Package, PackageName};
 
 use crate::accounts::Accounts;
 use crate::ask::Ask;
 use crate::draft::{Draft, Source};
-use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind};
+use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind, UnitFacts};
 use crate::packages::{MAX_NEIGHBOURS, PackageClosure, is_own_place};
 use crate::rules::Rules;
 use crate::units::UnitClosure;
@@ -44,6 +44,52 @@ pub(crate) fn region(path: &AbsPath) -> Region {
     }
 }
 
+/// The same of a path with what names it: a unit may work in a directory of the host's own, which
+/// to all others is elsewhere.
+fn region_for(path: &AbsPath, cause: &Cause) -> Region {
+    match region(path) {
+        Region::Elsewhere if matches!(cause, Cause::Unit { .. }) && is_hosts_own(path) => {
+            Region::Data
+        }
+        region => region,
+    }
+}
+
+/// Whether a path is in a top directory that hosts have for their own, as `/data` or `/mnt`, and not
+/// in one of `/usr`, of what is made at each start, or of the kernel's.
+pub(crate) fn is_hosts_own(path: &AbsPath) -> bool {
+    const STANDARD: [&str; 13] = [
+        "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/run", "/tmp", "/proc",
+        "/sys", "/dev", "/boot",
+    ];
+    let is_in = |base: &str| path.as_path().starts_with(base);
+    path.depth() > 0 && region(path) == Region::Elsewhere && !STANDARD.into_iter().any(is_in)
+}
+
+/// Whether a path is such a directory itself: too much to be taken because something names it.
+pub(crate) fn is_own_top(path: &AbsPath) -> bool {
+    let is_for_mounts = ["/mnt", "/media"]
+        .iter()
+        .any(|top| path.as_path() == std::path::Path::new(top));
+    path.depth() == 1 && is_hosts_own(path) && !is_for_mounts
+}
+
+/// The home of the user that a unit runs as; root's is the container's own.
+pub(crate) fn home_of(unit: &UnitFacts, accounts: &Accounts) -> Option<AbsPath> {
+    let home = accounts.home(unit.last("User")?)?;
+    (!home.as_path().starts_with("/root")).then_some(home)
+}
+
+/// Whether a home is where people have theirs, and not what a service keeps its data in.
+pub(crate) fn is_home_of_people(home: &AbsPath) -> bool {
+    home.as_path().starts_with("/home")
+}
+
+fn starts_at_home(unit: &UnitFacts) -> bool {
+    let directory = unit.last("WorkingDirectory");
+    directory.is_some_and(|d| d.trim_start_matches('-') == "~")
+}
+
 impl Scope<'_, '_> {
     /// Claims a path as far as it is the service's: a file alone, a directory whole where only the
     /// closure owns it. Answers whether anything is there.
@@ -57,7 +103,7 @@ impl Scope<'_, '_> {
         let Some(path) = self.ask.resolve(path) else {
             return false;
         };
-        if region(&path) == Region::Elsewhere || path.depth() < 2 {
+        if region_for(&path, cause) == Region::Elsewhere || path.depth() < 2 {
             return false;
         }
         // what is made for every container is no package's and no unit's to bring from the host
@@ -105,7 +151,7 @@ impl Scope<'_, '_> {
             self.claim_volatile(draft, source, path, cause, &volatile.what);
             return;
         }
-        let wanted = match region(path) {
+        let wanted = match region_for(path, cause) {
             Region::Config => true,
             Region::Data => self.copy_data,
             Region::Elsewhere => false,
@@ -142,7 +188,7 @@ impl Scope<'_, '_> {
             let mut below = package.files.iter().filter(|f| f.path.starts_with(path));
             below.all(|f| matches!(self.ask.path(&f.path), Some(PathFacts::Directory { .. })))
         };
-        region(path) == Region::Data
+        (region(path) == Region::Data || is_hosts_own(path))
             && owners.len() <= MAX_NEIGHBOURS
             && owners.iter().all(lists_directories)
     }
@@ -181,6 +227,7 @@ impl Scope<'_, '_> {
     /// The paths that the packages of the closure list.
     pub(crate) fn listed(&self, draft: &mut Draft) {
         for package in self.packages.packages.values() {
+            let for_upkeep = self.directories_for_upkeep(package);
             for file in &package.files {
                 let in_place = region(&file.path) != Region::Elsewhere && file.path.depth() >= 2;
                 if !in_place || draft.in_tree(&file.path) || self.is_everyones(&file.path) {
@@ -191,7 +238,7 @@ impl Scope<'_, '_> {
                     version: package.version.clone(),
                     config: file.flags.config,
                 };
-                if self.rules.is_upkeep(&file.path) {
+                if self.is_upkeep(&file.path) || for_upkeep.contains(&file.path) {
                     self.claim_upkeep(draft, &package.name, &file.path, cause);
                     continue;
                 }
@@ -213,6 +260,25 @@ impl Scope<'_, '_> {
         if is_seed && matches!(self.ask.path(path), Some(PathFacts::Directory { .. })) {
             draft.node(Source::Package, path, cause);
         }
+    }
+
+    /// The directories in which a package has nothing but what is for upkeep.
+    fn directories_for_upkeep(&self, package: &Package) -> BTreeSet<AbsPath> {
+        let above = |upkeep: bool| {
+            let files = package.files.iter().map(|f| &f.path);
+            let files = files.filter(move |f| self.is_upkeep(f) == upkeep);
+            files.flat_map(|f| f.ancestors().skip(1))
+        };
+        let mut directories: BTreeSet<AbsPath> = above(true).collect();
+        for directory in above(false) {
+            directories.remove(&directory);
+        }
+        directories
+    }
+
+    /// Whether a path is for a caretaker of the host that is not the service.
+    pub(crate) fn is_upkeep(&self, path: &AbsPath) -> bool {
+        self.packages.is_upkeep(self.rules, path)
     }
 
     /// Directories of the standard layout, which the baseline has.
@@ -254,7 +320,7 @@ impl Scope<'_, '_> {
 
     fn named_by_unit(&self, draft: &mut Draft, named: &NamedPath, cause: &Cause) {
         match named.kind {
-            PathKind::Runtime | PathKind::Unwanted => {}
+            PathKind::Runtime | PathKind::Unwanted | PathKind::MountPoint => {}
             PathKind::Socket => {
                 if let Some(directory) = named.path.parent().filter(|d| d.depth() >= 2) {
                     self.claim(draft, Source::Unit, &directory, cause);
@@ -269,15 +335,73 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// Where units have something mounted over what is there: systemd wants a place for it, and the
+    /// service never sees what it holds on the host. What others bring of it is left as it is.
+    fn mount_points(&self, draft: &mut Draft) {
+        for member in self.units.members.values() {
+            let named = member.facts.paths.iter();
+            for named in named.filter(|n| n.kind == PathKind::MountPoint && !n.optional) {
+                let cause = Cause::MountPoint {
+                    unit: member.facts.name.clone(),
+                    directive: format!("{}=", named.directive),
+                };
+                self.mount_point(draft, &named.path, cause);
+            }
+        }
+    }
+
+    fn mount_point(&self, draft: &mut Draft, path: &AbsPath, cause: Cause) {
+        let Some(path) = self.ask.resolve(path) else {
+            return;
+        };
+        let is_ours = region(&path) != Region::Elsewhere
+            || is_hosts_own(&path)
+            || path.as_path() == std::path::Path::new("/boot");
+        if !is_ours || draft.in_tree(&path) || draft.has(&path) {
+            return;
+        }
+        match self.ask.path(&path) {
+            Some(PathFacts::Directory { .. }) => draft.node(Source::Unit, &path, cause),
+            Some(&PathFacts::File { mode, uid, gid, .. }) => {
+                let what = Generated::File {
+                    text: String::new(),
+                    mode,
+                    uid,
+                    gid,
+                };
+                draft.generate(Source::Unit, &path, what, cause);
+            }
+            _ => {}
+        }
+    }
+
+    /// The homes of the users that units run as. Those of people are told of and not taken
+    /// ([`data_left`](crate::data::data_left)), but for the place itself where a unit starts in it.
+    fn homes(&self, draft: &mut Draft, accounts: &Accounts) {
+        for member in self.units.members.values() {
+            let Some(home) = home_of(member.facts, accounts) else {
+                continue;
+            };
+            let directive = match starts_at_home(member.facts) {
+                true => "WorkingDirectory=",
+                false if is_home_of_people(&home) => continue,
+                false => "User=",
+            };
+            let cause = Cause::Unit {
+                unit: member.facts.name.clone(),
+                directive: directive.to_owned(),
+            };
+            self.claim(draft, Source::Unit, &home, &cause);
+        }
+    }
+
     /// What a program outside `/usr` comes with: `/opt/x` of `/opt/x/bin/y`, else the directory
     /// that it is in, unless that is everyone's.
     fn program_home(&self, program: &AbsPath) -> AbsPath {
-        let home = if program.as_path().starts_with("/opt") {
+        let is_in = |base: &str| program.as_path().starts_with(base);
+        let home = if is_in("/opt") {
             program.ancestors().find(|p| p.depth() == 2)
-        } else if ["/srv", "/home"]
-            .iter()
-            .any(|b| program.as_path().starts_with(b))
-        {
+        } else if is_in("/srv") || is_in("/home") || is_hosts_own(program) {
             program.parent().filter(|p| p.depth() >= 2)
         } else {
             None
@@ -288,6 +412,8 @@ impl Scope<'_, '_> {
     /// Files and directories that no package lists, but that bear the service's name or belong to
     /// its user: made by maintainer scripts (`/var/lib/mysql`, `/etc/default/x`).
     pub(crate) fn unlisted(&self, draft: &mut Draft, accounts: &Accounts) {
+        self.mount_points(draft);
+        self.homes(draft, accounts);
         let names = self.service_names(draft);
         for name in &names {
             for candidate in [
@@ -306,6 +432,10 @@ impl Scope<'_, '_> {
         let instances = self.instance_names(&names);
         for base in ["/etc", "/etc/default", "/etc/sysconfig"] {
             self.of_instance(draft, base, &instances);
+        }
+        let shared = &self.packages.shared_with_upkeep;
+        for directory in self.packages.own_upkeep.iter().chain(shared) {
+            self.unlisted_in(draft, directory);
         }
         let users = self.service_users(accounts);
         for base in ["/var/lib", "/var/spool", "/var/log", "/var/cache"] {
@@ -400,6 +530,17 @@ impl Scope<'_, '_> {
                 && let Some(path) = entry.path(&base)
             {
                 self.unlisted_path(draft, &path, stem);
+            }
+        }
+    }
+
+    /// What the host's administrator has put into a directory of the service where other packages
+    /// have put something too, so that it isn't taken whole.
+    fn unlisted_in(&self, draft: &mut Draft, directory: &AbsPath) {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy();
+        for entry in self.ask.list(directory).flatten().unwrap_or_default() {
+            if let Ok(path) = directory.join(&entry.name) {
+                self.unlisted_path(draft, &path, name.trim_end_matches(".d"));
             }
         }
     }

@@ -6,7 +6,7 @@ use vss_model::{AbsPath, Confinement, UnitName};
 use crate::ask::Ask;
 use crate::facts::{NamedPath, PathFacts, PathKind};
 use crate::outcome::{PlanError, Warning};
-use crate::paths::{Region, Scope, region};
+use crate::paths::{Region, Scope, is_hosts_own, region};
 use crate::request::CreateRequest;
 use crate::root_plan::{Fate, MAX_SYMLINKS, RootPlan};
 
@@ -48,8 +48,8 @@ pub(crate) fn ownership(scope: &Scope<'_, '_>, request: &CreateRequest) -> Resul
     if !scope.packages.seeds.is_empty() || !request.copy.is_empty() {
         return Ok(());
     }
-    let names_own =
-        |p: &NamedPath| p.kind != PathKind::Runtime && region(&p.path) != Region::Elsewhere;
+    let is_own = |path: &AbsPath| region(path) != Region::Elsewhere || is_hosts_own(path);
+    let names_own = |p: &NamedPath| p.kind != PathKind::Runtime && is_own(&p.path);
     for member in scope.units.members.values().filter(|m| m.requested) {
         if !member.facts.paths.iter().any(names_own) {
             return Err(PlanError::Unowned {

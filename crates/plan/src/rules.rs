@@ -307,9 +307,29 @@ impl Rules {
             .any(|p| glob::matches(p, name))
     }
 
+    /// Whether a path is for the host's upkeep, unless the service is that upkeep
+    /// ([`is_upkeep`](crate::packages::PackageClosure::is_upkeep)).
     pub(crate) fn is_upkeep(&self, path: &AbsPath) -> bool {
         let text = path.as_path().to_string_lossy();
         self.base_set.upkeep.iter().any(|p| glob::matches(p, &text))
+    }
+
+    /// The directories that are for upkeep as a whole, those with wildcards in their names left out.
+    pub(crate) fn upkeep_directories(&self) -> impl Iterator<Item = AbsPath> {
+        let directories = self.base_set.upkeep.iter();
+        directories
+            .filter_map(|pattern| pattern.strip_suffix("/**"))
+            .filter(|directory| !directory.contains(['*', '?']))
+            .filter_map(|directory| directory.parse().ok())
+    }
+
+    /// The directories in which what is called in a certain way is for upkeep, and the rest is not.
+    pub(crate) fn partly_upkeep(&self) -> impl Iterator<Item = AbsPath> {
+        let wild = self.base_set.upkeep.iter().filter_map(|pattern| {
+            let at = pattern.strip_suffix("/**")?.find(['*', '?'])?;
+            pattern[..at].rsplit_once('/')
+        });
+        wild.filter_map(|(directory, _)| directory.parse().ok())
     }
 
     /// Whether a file is in force only where a link leads to it.
@@ -361,7 +381,9 @@ mod tests {
         for entry in &rules.baseline {
             assert!(!entry.why.is_empty(), "{:?} says no why", entry.paths);
         }
-        assert!(rules.watches(&"/etc/shadow".parse().unwrap()));
+        for secret in ["/etc/shadow", "/etc/credstore/passwd.hashed-password.root"] {
+            assert!(rules.watches(&secret.parse().unwrap()), "{secret}");
+        }
         assert!(rules.is_base(&PackageName::from("libc6:i386")));
         assert!(!rules.is_base(&PackageName::from("apache2")));
     }

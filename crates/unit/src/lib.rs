@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod manager;
 pub mod paths;
+pub mod pattern;
 mod private_bus;
 mod properties;
 mod search;

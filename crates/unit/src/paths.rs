@@ -31,8 +31,14 @@ pub struct NamedPath {
 pub enum PathKind {
     /// A program of an `Exec` line.
     Program,
+    /// A program that is written without a directory: one of the places where systemd searches for
+    /// it, in their order; the first at which it is counts.
+    SearchedProgram,
     /// An argument of an `Exec` line, `--option=/path` included.
     Argument,
+    /// An argument that names no directory and has the instance in it: a file in the directory that
+    /// the command starts in, if there is one of that name.
+    RelativeArgument,
     /// A file that is read: `EnvironmentFile=`, `LoadCredential=`, `StandardInput=file:`.
     File,
     /// A file that output goes to.
@@ -87,6 +93,7 @@ pub enum PathKind {
 pub fn paths_named(settings: &Settings, context: &SpecifierContext) -> Vec<NamedPath> {
     let mut collector = Collector {
         context,
+        settings,
         out: Vec::new(),
     };
     for setting in settings.entries() {
@@ -118,6 +125,9 @@ fn takes_one(key: &str) -> bool {
     )
 }
 
+/// Where systemd searches for programs.
+const EXEC_SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+
 /// How the value of a directive holds paths.
 enum Form {
     /// Commands.
@@ -138,8 +148,8 @@ enum Form {
     Images,
     /// `file:/path` and its kin.
     Standard(PathKind),
-    /// `id:/path`.
-    Credential,
+    /// `id:/path`, or `id:name` or `id` of a file in one of these directories.
+    Credential(&'static [&'static str]),
     /// A path, or what is none.
     Listen,
     /// `|`, `!`, path.
@@ -184,7 +194,10 @@ fn exec_key(key: &str) -> Option<Form> {
         "InaccessiblePaths" | "InaccessibleDirectories" => Form::Words(PathKind::Inaccessible),
         "BindPaths" | "BindReadOnlyPaths" => Form::Bind,
         "TemporaryFileSystem" => Form::MountPoints,
-        "LoadCredential" | "LoadCredentialEncrypted" => Form::Credential,
+        "LoadCredential" => Form::Credential(&["/etc/credstore"]),
+        "LoadCredentialEncrypted" | "ImportCredential" => {
+            Form::Credential(&["/etc/credstore", "/etc/credstore.encrypted"])
+        }
         "StandardInput" => Form::Standard(PathKind::File),
         "StandardOutput" | "StandardError" => Form::Standard(PathKind::Output),
         "TTYPath" => Form::One(PathKind::File),
@@ -215,6 +228,7 @@ fn condition_key(key: &str) -> Option<Form> {
 
 struct Collector<'a> {
     context: &'a SpecifierContext,
+    settings: &'a Settings,
     out: Vec<NamedPath>,
 }
 
@@ -225,7 +239,7 @@ impl Collector<'_> {
         };
         let (key, value) = (setting.key.as_str(), setting.value.as_str());
         match form {
-            Form::Exec => self.exec(key, value),
+            Form::Exec => self.exec(setting),
             Form::One(kind) => self.plain(key, value, kind),
             Form::PidFile if value.starts_with(['/', '%']) => {
                 self.plain(key, value, PathKind::PidFile);
@@ -251,10 +265,7 @@ impl Collector<'_> {
                     }
                 }
             }
-            Form::Credential => {
-                let source = value.split_once(':').map(|(_, path)| path);
-                self.plain(key, source.unwrap_or_default(), PathKind::File);
-            }
+            Form::Credential(stores) => self.credential(key, value, stores),
             Form::Listen => self.plain(key, value, PathKind::Socket),
             Form::Condition => self.condition(key, value),
         }
@@ -289,16 +300,62 @@ impl Collector<'_> {
         self.push(key, path, kind, optional);
     }
 
-    fn exec(&mut self, key: &str, value: &str) {
-        for command in words::commands(value) {
+    fn exec(&mut self, setting: &Setting) {
+        let key = setting.key.as_str();
+        for command in words::commands(&setting.value) {
             let optional = command.ignore_failure;
-            self.push(key, &command.program, PathKind::Program, optional);
+            self.program(setting, &command.program, optional);
+            let directory = self.starts_in(&setting.section, &command.arguments);
             for argument in &command.arguments {
                 for path in paths_in_argument(argument) {
                     self.push(key, path, PathKind::Argument, optional);
                 }
+                if let Some(directory) = &directory
+                    && let Some(name) = self.relative(argument)
+                {
+                    let path = format!("{directory}/{name}");
+                    self.push(key, &path, PathKind::RelativeArgument, true);
+                }
             }
         }
+    }
+
+    fn program(&mut self, setting: &Setting, program: &str, optional: bool) {
+        if program.contains('/') || program.starts_with('%') {
+            self.push(&setting.key, program, PathKind::Program, optional);
+            return;
+        }
+        let told = self.settings.last(&setting.section, "ExecSearchPath");
+        for directory in told.unwrap_or(EXEC_SEARCH_PATH).split(':') {
+            let place = format!("{directory}/{program}");
+            self.push(&setting.key, &place, PathKind::SearchedProgram, optional);
+        }
+    }
+
+    /// The directory that a command's relative arguments are in, as it is written: where it is told
+    /// to go, else where it starts.
+    fn starts_in(&self, section: &str, arguments: &[String]) -> Option<String> {
+        let told = arguments.iter().position(|argument| argument == "--cd");
+        let directory = match told.and_then(|at| arguments.get(at + 1)) {
+            Some(directory) => directory,
+            None => self.settings.last(section, "WorkingDirectory")?,
+        };
+        let directory = directory.trim_start_matches('-').trim_end_matches('/');
+        directory
+            .starts_with(['/', '%'])
+            .then(|| directory.to_owned())
+    }
+
+    /// What may be the name of an instance's own file in an argument: the argument itself, or what
+    /// stands behind the `=` of an option.
+    fn relative<'w>(&self, argument: &'w str) -> Option<&'w str> {
+        let name = match argument.strip_prefix('-') {
+            Some(option) => option.split_once('=')?.1,
+            None => argument,
+        };
+        let is_word = !name.starts_with('-') && !name.contains(char::is_whitespace);
+        let any = for_any_instance(name, self.context)?;
+        (is_word && !any.starts_with('/')).then_some(name)
     }
 
     /// `a b:link`: a directory below the base, and links to it below the base too.
@@ -308,6 +365,22 @@ impl Collector<'_> {
             .filter(|part| !part.is_empty() && *part != "ro")
         {
             self.push(key, &format!("{base}/{part}"), kind, false);
+        }
+    }
+
+    /// A credential is a file of its own, or has a name in the stores; the second half of
+    /// `ImportCredential=` is what it is called inside.
+    fn credential(&mut self, key: &str, value: &str, stores: &[&str]) {
+        let name = match value.split_once(':') {
+            Some((name, _)) if key == "ImportCredential" => name,
+            Some((_, path)) if path.starts_with(['/', '%']) => {
+                return self.plain(key, path, PathKind::File);
+            }
+            Some((_, name)) => name,
+            None => value,
+        };
+        for store in stores.iter().filter(|_| !name.is_empty()) {
+            self.push(key, &format!("{store}/{name}"), PathKind::File, true);
         }
     }
 

@@ -19,13 +19,19 @@ use side::side_names;
 
 /// Where units are searched, the strongest first. What generators made for the running host is
 /// left out: it would not be there in a container.
-const SEARCH_PATH: [&str; 5] = [
-    "/etc/systemd/system",
+const SEARCH_PATH: [&str; 7] = [
+    "/etc/systemd/system.control",
+    ADMIN,
+    "/etc/systemd/system.attached",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
+
+/// What the administrator and `systemctl enable` make; `systemctl set-property` and portablectl(1)
+/// have directories of their own beside it.
+const ADMIN: &str = "/etc/systemd/system";
 
 /// As many links from unit to unit as are followed.
 const MAX_ALIASES: usize = 16;
@@ -300,7 +306,7 @@ impl Finder {
                 };
                 if link != *name && self.find(&link)?.is_some_and(|f| f.name == *name) {
                     out.insert(link);
-                    if directory.as_path() == Path::new(SEARCH_PATH[0]) {
+                    if directory.as_path() == Path::new(ADMIN) {
                         links.push(path);
                     }
                 }

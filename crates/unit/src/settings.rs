@@ -31,8 +31,8 @@ impl Settings {
     /// Adds what a file says to what was read before it.
     ///
     /// An empty value takes back what was said of the same key, and of the keys that share a list
-    /// with it: all conditions are one list, all assertions, all sockets, all timers. Relations to
-    /// other units can't be taken back (systemd.unit(5)).
+    /// with it: all conditions are one list, all assertions, all sockets, all timers, all bind mounts.
+    /// Relations to other units can't be taken back (systemd.unit(5)).
     pub fn apply(&mut self, file: &AbsPath, text: &UnitText) {
         for assignment in text.assignments() {
             if assignment.value.is_empty() {
@@ -156,6 +156,8 @@ fn shared_list(section: &str, key: &str) -> Option<&'static str> {
         "OnCalendar",
     ];
     match section {
+        _ if matches!(key, "BindPaths" | "BindReadOnlyPaths") => Some("Bind"),
+        _ if matches!(key, "LoadCredential" | "LoadCredentialEncrypted") => Some("LoadCredential"),
         "Unit" if key.starts_with("Condition") => Some("Condition"),
         "Unit" if key.starts_with("Assert") => Some("Assert"),
         "Socket" if key.starts_with("Listen") => Some("Listen"),
@@ -203,6 +205,20 @@ mod tests {
         let left: Vec<_> = settings.entries().iter().map(|e| e.key.as_str()).collect();
         assert_eq!(left, ["After", "AssertPathExists", "ListenStream"]);
         assert_eq!(settings.last("Socket", "ListenStream"), Some("2"));
+    }
+
+    #[test]
+    fn keys_that_share_a_list_are_reset_together() {
+        let settings = settings(&[
+            "[Service]\nBindPaths=/a\nBindReadOnlyPaths=/b\nLoadCredentialEncrypted=c:/c\nReadWritePaths=/d\n",
+            "[Service]\nBindPaths=\nLoadCredential=\nBindReadOnlyPaths=/e\n",
+        ]);
+        let left: Vec<_> = settings
+            .entries()
+            .iter()
+            .map(|e| e.value.as_str())
+            .collect();
+        assert_eq!(left, ["/d", "/e"]);
     }
 
     #[test]

@@ -327,7 +327,9 @@ InaccessiblePaths=/home
 BindReadOnlyPaths=-/etc/src:/etc/dst:rbind /one
 TemporaryFileSystem=/scratch:ro
 LoadCredential=cert:/etc/ssl/cert.pem
-LoadCredential=from-manager
+LoadCredential=in-store
+LoadCredentialEncrypted=id:secret
+ImportCredential=a.*:b.
 StandardOutput=append:/var/log/a.out
 StandardError=journal
 PIDFile=/run/old.pid
@@ -383,6 +385,11 @@ fn every_form_of_path_is_found() {
             "BindReadOnlyPaths= BindSource /one",
             "TemporaryFileSystem= MountPoint /scratch",
             "LoadCredential= File /etc/ssl/cert.pem",
+            "LoadCredential= File -/etc/credstore/in-store",
+            "LoadCredentialEncrypted= File -/etc/credstore/secret",
+            "LoadCredentialEncrypted= File -/etc/credstore.encrypted/secret",
+            "ImportCredential= File -*/etc/credstore/a.*",
+            "ImportCredential= File -*/etc/credstore.encrypted/a.*",
             "StandardOutput= Output /var/log/a.out",
             "PIDFile= PidFile /run/a.pid",
         ]
@@ -491,4 +498,127 @@ fn an_init_script_is_a_unit_where_there_is_no_other() {
     );
     fs::remove_file(root.path().join(GENERATOR)).unwrap();
     assert_eq!(load(root.path(), &unit("old.service")).unwrap(), None);
+}
+
+/// As Fedora and Debian ship it.
+const OPENVPN_SERVER: &str = "[Unit]
+Description=OpenVPN service for %I
+After=network-online.target
+[Service]
+Type=notify
+PrivateTmp=true
+WorkingDirectory=/etc/openvpn/server
+ExecStart=/usr/sbin/openvpn --status %t/openvpn-server/status-%i.log --status-version 2 --suppress-timestamps --config %i.conf
+CapabilityBoundingSet=CAP_IPC_LOCK CAP_NET_ADMIN
+LimitNPROC=10
+ProtectHome=true
+RestartSec=5s
+[Install]
+WantedBy=multi-user.target
+";
+
+#[test]
+fn an_instances_file_in_the_directory_that_a_command_starts_in_is_its_own() {
+    let root = host(&[
+        (&format!("{LIB}/openvpn-server@.service"), OPENVPN_SERVER),
+        (
+            &format!("{LIB}/told@.service"),
+            "[Service]\nWorkingDirectory=/var/lib/x\nExecStart=/bin/x --cd /etc/x/%i --file=%i.key \
+             a%%i.conf --no-%i %i.a ../%i.b\n",
+        ),
+        (
+            &format!("{LIB}/nowhere@.service"),
+            "[Service]\nWorkingDirectory=~\nExecStart=/bin/x %i.conf\n",
+        ),
+    ]);
+    let relative = |name: &str| -> Vec<(String, Option<String>)> {
+        let unit = get(&root, name);
+        let named = paths_named(&unit.settings, &unit.context());
+        let relative = named
+            .iter()
+            .filter(|p| p.kind == PathKind::RelativeArgument);
+        relative
+            .map(|p| (p.path.to_string(), p.any_instance.clone()))
+            .collect()
+    };
+    let pair = |path: &str, any: &str| (path.to_owned(), Some(any.to_owned()));
+    assert_eq!(
+        relative("openvpn-server@one"),
+        [pair(
+            "/etc/openvpn/server/one.conf",
+            "/etc/openvpn/server/*.conf"
+        )]
+    );
+    assert_eq!(
+        relative("told@one"),
+        [
+            pair("/etc/x/one/one.key", "/etc/x/*/*.key"),
+            pair("/etc/x/one/one.a", "/etc/x/*/*.a")
+        ]
+    );
+    assert_eq!(relative("nowhere@one"), []);
+}
+
+#[test]
+fn what_systemctl_and_portablectl_write_is_searched_too() {
+    let root = host(&[
+        (&format!("{LIB}/a.service"), "[Service]\nUser=shipped\n"),
+        (
+            &format!("{ETC}/a.service.d/50-CPUQuota.conf"),
+            "[Service]\nUser=admin\n",
+        ),
+        (
+            &format!("{ETC}.control/a.service.d/50-CPUQuota.conf"),
+            "[Service]\nUser=control\n",
+        ),
+        (
+            &format!("{ETC}.attached/portable.service"),
+            "[Service]\nUser=portable\n",
+        ),
+        (
+            &format!("{ETC}/other.service"),
+            "-> /usr/lib/systemd/system/a.service",
+        ),
+    ]);
+    let unit = get(&root, "a");
+    assert_eq!(unit.settings.last("Service", "User"), Some("control"));
+    assert_eq!(
+        shown(&unit.alias_links),
+        ["/etc/systemd/system/other.service"]
+    );
+    let attached = get(&root, "portable");
+    assert_eq!(
+        attached.fragment.to_string(),
+        "/etc/systemd/system.attached/portable.service"
+    );
+}
+
+#[test]
+fn a_program_without_a_directory_is_searched_for() {
+    let root = host(&[
+        (
+            &format!("{LIB}/a.service"),
+            "[Service]\nExecStart=-nginx -g x\n",
+        ),
+        (
+            &format!("{LIB}/b.service"),
+            "[Service]\nExecSearchPath=/opt/b/bin:/srv/b\nExecStart=b\n",
+        ),
+    ]);
+    let searched = |name: &str| {
+        let unit = get(&root, name);
+        let named = paths_named(&unit.settings, &unit.context());
+        assert!(named.iter().all(|n| n.kind == PathKind::SearchedProgram));
+        shown(&named.iter().map(|n| n.path.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        searched("a"),
+        [
+            "/usr/local/sbin/nginx",
+            "/usr/local/bin/nginx",
+            "/usr/sbin/nginx",
+            "/usr/bin/nginx"
+        ]
+    );
+    assert_eq!(searched("b"), ["/opt/b/bin/b", "/srv/b/b"]);
 }

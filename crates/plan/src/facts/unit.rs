@@ -76,6 +76,9 @@ pub enum PathKind {
     /// A directory to be there: `WorkingDirectory=`, `RootDirectory=`, `ReadWritePaths=`,
     /// `BindPaths=`, `RequiresMountsFor=`.
     Directory,
+    /// Where something is mounted over, so that the service doesn't see what is there:
+    /// `InaccessiblePaths=`, `TemporaryFileSystem=`, the target of `BindPaths=`.
+    MountPoint,
     /// Made by systemd: `StateDirectory=`, `CacheDirectory=`, `LogsDirectory=`,
     /// `ConfigurationDirectory=`.
     Managed,

@@ -208,3 +208,32 @@ fn a34_a_file_that_bears_the_instances_name_is_its_own_among_secrets() {
         Cause::Namesake { name }
     );
 }
+
+#[test]
+fn another_instances_file_beside_this_ones_stays_on_the_host() {
+    let mut world = World::new();
+    let listed = [
+        "/usr/lib/systemd/system/openvpn-server@.service",
+        "/usr/sbin/openvpn",
+        "/etc/openvpn/server/",
+    ];
+    world.package("openvpn", "openvpn", &[], &listed);
+    for instance in ["one", "two"] {
+        world.file(&format!("/etc/openvpn/server/{instance}.conf"), "<key>\n");
+    }
+    let unit = world.unit(
+        "openvpn-server@one.service",
+        &[
+            ("WorkingDirectory", "/etc/openvpn/server"),
+            ("ExecStart", "/usr/sbin/openvpn"),
+            ("ExecStart", "-/etc/openvpn/server/one.conf"),
+        ],
+    );
+    of_any(&mut unit.paths[2], "/etc/openvpn/server/*.conf");
+    let mut request = request();
+    request.units = vec![unit_name("openvpn-server@one.service")];
+    let plan = world.plan(&request).unwrap();
+    let fate = |at: &str| plan.root.explain(&path(at)).fate;
+    assert_eq!(fate("/etc/openvpn/server/one.conf"), Fate::Private);
+    assert_eq!(fate("/etc/openvpn/server/two.conf"), Fate::Masked);
+}

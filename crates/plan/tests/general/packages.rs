@@ -2,8 +2,10 @@
 
 use vss_model::RelationKind::{Depends, Suggests};
 
+use vss_plan::Fate;
+
 use crate::WEB;
-use crate::world::{World, fate, request};
+use crate::world::{World, fate, path, request, unit_name};
 
 #[test]
 fn modules_come_along_with_what_they_need_and_neighbouring_services_do_not() {
@@ -54,4 +56,148 @@ fn dependencies_are_followed_and_the_base_set_is_not() {
     assert_eq!(fate(&plan, "/etc/deep"), "copy tree");
     assert_eq!(fate(&plan, "/etc/libc.conf"), "");
     assert_eq!(fate(&plan, "/etc/beyond"), "");
+}
+
+/// What becomes of paths in the container of a unit whose package lists these files, beside its
+/// unit.
+fn fates_of_a_caretaker(name: &str, files: &[&str], asked: &[&str]) -> Vec<Fate> {
+    let mut world = World::new();
+    let unit = format!("/usr/lib/systemd/system/{name}.service");
+    let program = format!("/usr/sbin/{name}");
+    let mut listed = vec![unit.as_str(), program.as_str()];
+    listed.extend(files);
+    world.package(name, name, &[], &listed);
+    world.unit(&format!("{name}.service"), &[("ExecStart", &program)]);
+    for at in asked {
+        world.file(at, "");
+    }
+    let mut request = request();
+    request.units = vec![unit_name(name)];
+    let plan = world.plan(&request).unwrap();
+    asked
+        .iter()
+        .map(|at| plan.root.explain(&path(at)).fate)
+        .collect()
+}
+
+#[test]
+fn the_configuration_of_a_caretaker_is_its_own() {
+    for (name, listed, made) in [
+        (
+            "fail2ban",
+            "/etc/fail2ban/fail2ban.conf",
+            "/etc/fail2ban/jail.local",
+        ),
+        (
+            "isc-dhcp-server",
+            "/etc/dhcp/dhcpd.conf",
+            "/etc/dhcp/hosts.conf",
+        ),
+        (
+            "rsyslog",
+            "/etc/rsyslog.d/default.conf",
+            "/etc/rsyslog.d/own.conf",
+        ),
+        ("xl2tpd", "/etc/ppp/options.xl2tpd", "/etc/ppp/chap-secrets"),
+        (
+            "firewalld",
+            "/etc/firewalld/firewalld.conf",
+            "/etc/firewalld/zones/a.xml",
+        ),
+    ] {
+        let directory = format!("{}/", path(listed).parent().unwrap());
+        let fates = fates_of_a_caretaker(name, &[&directory, listed], &[listed, made]);
+        assert_eq!(fates, [Fate::Private, Fate::Private], "{name}");
+    }
+}
+
+#[test]
+fn what_the_administrator_adds_to_a_shared_place_of_a_caretaker_is_its_own() {
+    let mut world = World::new();
+    let unit = "/usr/lib/systemd/system/rsyslog.service";
+    let listed = [unit, "/usr/sbin/rsyslogd", "/etc/rsyslog.d/"];
+    world.package("rsyslog", "rsyslog", &[], &listed);
+    let others = ["/etc/rsyslog.d/", "/etc/rsyslog.d/49-haproxy.conf"];
+    world.package("haproxy", "haproxy", &[], &others);
+    world.file("/etc/rsyslog.d/own.conf", "");
+    world.unit("rsyslog.service", &[("ExecStart", "/usr/sbin/rsyslogd")]);
+    let mut request = request();
+    request.units = vec![unit_name("rsyslog")];
+    let plan = world.plan(&request).unwrap();
+    assert_eq!(fate(&plan, "/etc/rsyslog.d/own.conf"), "copy node");
+    assert_eq!(fate(&plan, "/etc/rsyslog.d/49-haproxy.conf"), "");
+}
+
+#[test]
+fn hooks_of_others_do_not_keep_unlisted_configuration_out() {
+    let mut world = World::new();
+    let unit = "/usr/lib/systemd/system/xl2tpd.service";
+    let listed = [unit, "/usr/sbin/xl2tpd", "/etc/ppp/options.xl2tpd"];
+    world.package("xl2tpd", "xl2tpd", &[(Depends, "ppp")], &listed);
+    world.package("ppp", "ppp", &[], &["/etc/ppp/", "/etc/ppp/options"]);
+    let hook = ["/etc/ppp/", "/etc/ppp/ip-up.d/", "/etc/ppp/ip-up.d/postfix"];
+    world.package("postfix", "postfix", &[], &hook);
+    world.file("/etc/ppp/chap-secrets", "");
+    world.unit("xl2tpd.service", &[("ExecStart", "/usr/sbin/xl2tpd")]);
+    let fate_in = |unit: &str, at: &str| {
+        let mut request = request();
+        request.units = vec![unit_name(unit)];
+        world.plan(&request).unwrap().root.explain(&path(at)).fate
+    };
+    for brought in [
+        "/etc/ppp/options.xl2tpd",
+        "/etc/ppp/options",
+        "/etc/ppp/chap-secrets",
+    ] {
+        assert_eq!(fate_in("xl2tpd", brought), Fate::Private, "{brought}");
+    }
+    assert_eq!(fate_in("xl2tpd", "/etc/ppp/ip-up.d/postfix"), Fate::Absent);
+    assert_eq!(fate_in("web", "/etc/ppp/chap-secrets"), Fate::Absent);
+}
+
+#[test]
+fn what_is_left_for_a_caretaker_stays_with_it() {
+    let listed = [
+        "/etc/dhcp/",
+        "/etc/dhcp/dhclient-exit-hooks.d/",
+        "/etc/fail2ban/jail.d/web2.conf",
+        "/etc/dhcp/dhclient-exit-hooks.d/web2",
+        "/etc/ppp/ip-up.d/web2",
+        "/etc/rsyslog.d/web2.conf",
+        "/etc/logrotate.d/web2",
+    ];
+    let left = [
+        "/etc/fail2ban/jail.d/web2.conf",
+        "/etc/dhcp/dhclient-exit-hooks.d/web2",
+        "/etc/ppp/ip-up.d/web2",
+        "/etc/rsyslog.d/web2.conf",
+        "/etc/logrotate.d/web2",
+    ];
+    let fates = fates_of_a_caretaker("web2", &listed, &left);
+    assert_eq!(fates, [Fate::Absent; 5]);
+    let others = "/etc/logrotate.d/fail2ban";
+    let fates = fates_of_a_caretaker("fail2ban", &[others], &[others]);
+    assert_eq!(fates, [Fate::Absent]);
+}
+
+#[test]
+fn a_program_spelled_through_a_link_leads_to_its_package() {
+    let mut world = World::new();
+    world.remove_package("web");
+    world.package("web", "web", &[], &["/usr/bin/web", "/etc/web/"]);
+    world.unit("web.service", &[("ExecStart", "/bin/web")]);
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+}
+
+#[test]
+fn an_edited_unit_is_of_the_package_that_ships_it() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/"]);
+    let unit = world.unit("web.service", &[("ExecStart", "/usr/local/bin/web")]);
+    unit.found = path("/etc/systemd/system/web.service");
+    unit.fragment = unit.found.clone();
+    world.file("/etc/systemd/system/web.service", "");
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/web"), "copy tree");
 }

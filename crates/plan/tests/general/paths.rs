@@ -1,10 +1,11 @@
 //! Which files and directories are the service's.
 
 use vss_model::Cause;
-use vss_plan::{Fate, Warning};
+use vss_plan::facts::Setting;
+use vss_plan::{CreateRequest, Fate, Warning};
 
 use crate::WEB;
-use crate::world::{World, causes, fate, path, request};
+use crate::world::{World, causes, fate, path, request, unit_name};
 
 #[test]
 fn a_directory_of_the_closure_alone_is_taken_whole() {
@@ -371,4 +372,178 @@ fn a_file_that_names_more_than_is_followed_is_told() {
         more.len() == 1 && more[0].contains("from /etc/web/c on"),
         "{more:?}"
     );
+}
+
+#[test]
+fn what_a_unit_hides_stays_on_the_host() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);
+    for file in [
+        "/etc/app/secrets/key",
+        "/etc/app/password",
+        "/etc/app/unneeded/key",
+        "/etc/web/seen",
+        "/pool/disk/x",
+    ] {
+        world.file(file, "secret");
+    }
+    world.unit(
+        "web.service",
+        &[
+            ("ExecStart", "/usr/sbin/web"),
+            ("InaccessiblePaths", "/etc/app/secrets"),
+            ("InaccessiblePaths", "/etc/app/password"),
+            ("InaccessiblePaths", "-/etc/app/unneeded"),
+            ("InaccessiblePaths", "/etc/web/seen"),
+            ("InaccessiblePaths", "/pool"),
+        ],
+    );
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/app/secrets"), "copy node");
+    assert_eq!(fate(&plan, "/pool"), "copy node");
+    for hidden in ["/etc/app/secrets/key", "/pool/disk/x"] {
+        let fate = plan.root.explain(&path(hidden)).fate;
+        assert_eq!(fate, Fate::Absent, "{hidden}");
+    }
+    assert_eq!(fate(&plan, "/etc/app/password"), "generate");
+    assert_eq!(fate(&plan, "/etc/app/unneeded"), "");
+    // the rest of the service may read it
+    let seen = plan.root.explain(&path("/etc/web/seen")).fate;
+    assert_eq!(seen, Fate::Private);
+    let why = causes(&plan, "/etc/app/secrets")[0].to_string();
+    assert!(
+        why.contains("InaccessiblePaths= of web.service hides what is there"),
+        "{why}"
+    );
+}
+
+#[test]
+fn the_home_of_a_services_user_is_its_own_and_that_of_people_is_told_of() {
+    let left = Warning::NotBrought {
+        unit: unit_name("web.service"),
+        setting: "User=ann".to_owned(),
+        path: path("/home/ann"),
+    };
+    let plan = |user: &str, directory: &str, request: &CreateRequest| {
+        let mut world = World::new();
+        world.file("/srv/app/data", "");
+        world.file("/home/ann/notes", "");
+        let settings = [("ExecStart", "/usr/sbin/web"), ("User", user)];
+        let unit = world.unit("web.service", &settings);
+        unit.settings.push(Setting {
+            section: "Service".to_owned(),
+            key: "WorkingDirectory".to_owned(),
+            value: directory.to_owned(),
+        });
+        world.plan(request).unwrap()
+    };
+    let of_system = plan("app", "", &request());
+    assert_eq!(fate(&of_system, "/srv/app"), "copy tree");
+    let of_ann = plan("ann", "", &request());
+    assert_eq!(fate(&of_ann, "/home/ann"), "");
+    assert!(of_ann.warnings.contains(&left), "{:?}", of_ann.warnings);
+    let at_home = plan("1000", "-~", &request());
+    assert_eq!(fate(&at_home, "/home/ann"), "copy node");
+    let notes = at_home.root.explain(&path("/home/ann/notes")).fate;
+    assert_eq!(notes, Fate::Absent);
+    let mut asked = request();
+    asked.copy = vec![path("/home/ann")];
+    let brought = plan("ann", "~", &asked);
+    assert_eq!(fate(&brought, "/home/ann"), "copy tree");
+    assert!(!brought.warnings.contains(&left));
+    assert_eq!(
+        fate(&plan("root", "~", &request()), "/root"),
+        fate(&of_ann, "/root")
+    );
+}
+
+#[test]
+fn directories_of_the_hosts_own_are_data() {
+    let mut world = World::new();
+    for file in [
+        "/data/app/x",
+        "/data/bin/run",
+        "/mnt/pg/base",
+        "/pool/x",
+        "/boot/app/x",
+        "/data/linked/x",
+    ] {
+        world.file(file, "");
+    }
+    world.package("web", "web", &[], &[WEB, "/etc/web/"]);
+    world.link("/etc/web/link", "/data/linked");
+    world.unit(
+        "web.service",
+        &[
+            ("ExecStart", "/data/bin/run"),
+            ("WorkingDirectory", "/data/app"),
+            ("ReadWritePaths", "/mnt/pg"),
+            ("ReadWritePaths", "/pool"),
+            ("ReadWritePaths", "/boot/app"),
+        ],
+    );
+    let plan = world.plan(&request()).unwrap();
+    for brought in ["/data/app", "/data/bin", "/mnt/pg"] {
+        assert_eq!(fate(&plan, brought), "copy tree", "{brought}");
+        assert!(plan.config.writable.contains(&path(brought)), "{brought}");
+    }
+    assert_eq!(fate(&plan, "/boot/app"), "");
+    assert_eq!(fate(&plan, "/data/linked"), "");
+    let told = Warning::NotBrought {
+        unit: unit_name("web.service"),
+        setting: "ReadWritePaths=/pool".to_owned(),
+        path: path("/pool"),
+    };
+    assert!(plan.warnings.contains(&told), "{:?}", plan.warnings);
+    let mut request = request();
+    request.copy_data = false;
+    let plan = world.plan(&request).unwrap();
+    assert_eq!(fate(&plan, "/data/app"), "copy node");
+    let left = |w: &Warning| matches!(w, Warning::DataLeft { paths } if paths.contains(&path("/data/app")));
+    assert!(plan.warnings.iter().any(left), "{:?}", plan.warnings);
+}
+
+#[test]
+fn snippets_that_the_administrator_added_for_the_service_run_inside() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/"]);
+    for (file, text) in [
+        (
+            "/etc/tmpfiles.d/run.conf",
+            "# ours\nd /run/web 0755 web web\n",
+        ),
+        (
+            "/etc/tmpfiles.d/cache.conf",
+            "d /var/tmp/x\nd /var/run/web/sock\n",
+        ),
+        ("/etc/tmpfiles.d/data.conf", "d /srv/site/up 0755 web web\n"),
+        (
+            "/etc/tmpfiles.d/host.conf",
+            "d /srv/other\nd /run/other\nd /var/lib\n",
+        ),
+        ("/etc/tmpfiles.d/web.txt", "d /run/web\n"),
+        ("/etc/sysusers.d/ours.conf", "u web 33\n"),
+        ("/etc/sysusers.d/host.conf", "u other 900\n"),
+        ("/srv/site/up/x", ""),
+    ] {
+        world.file(file, text);
+    }
+    let settings = [
+        ("ExecStart", "/usr/sbin/web"),
+        ("User", "web"),
+        ("ReadWritePaths", "/srv/site"),
+    ];
+    world.unit("web.service", &settings);
+    let plan = world.plan(&request()).unwrap();
+    for (file, expected) in [
+        ("/etc/tmpfiles.d/run.conf", "copy node"),
+        ("/etc/tmpfiles.d/cache.conf", "copy node"),
+        ("/etc/tmpfiles.d/data.conf", "copy node"),
+        ("/etc/tmpfiles.d/host.conf", ""),
+        ("/etc/tmpfiles.d/web.txt", ""),
+        ("/etc/sysusers.d/ours.conf", "copy node"),
+        ("/etc/sysusers.d/host.conf", ""),
+    ] {
+        assert_eq!(fate(&plan, file), expected, "{file}");
+    }
 }

@@ -179,7 +179,8 @@ impl World {
             let kind = match directive {
                 "ExecStart" => PathKind::Exec,
                 "EnvironmentFile" | "LoadCredential" => PathKind::File,
-                "ReadWritePaths" | "WorkingDirectory" | "InaccessiblePaths" => PathKind::Directory,
+                "ReadWritePaths" | "WorkingDirectory" => PathKind::Directory,
+                "InaccessiblePaths" => PathKind::MountPoint,
                 "StateDirectory" => PathKind::Managed,
                 "ConditionPathExists" => PathKind::Condition,
                 _ => return None,
@@ -303,7 +304,7 @@ impl World {
 
     fn accounts() -> Accounts {
         Accounts {
-            passwd: "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\n".to_owned(),
+            passwd: "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\napp:x:1500:1500::/srv/app:/bin/false\n".to_owned(),
             group: "root:x:0:\nshadow:x:42:\nweb:x:33:ann\nann:x:1000:\n".to_owned(),
         }
     }
