@@ -256,6 +256,14 @@ impl Survey<'_> {
                 self.goes(Part::Enablement, &shown);
             }
             self.goes_if_there(Part::Unit, &file);
+            let drop_ins = self.host.unit_dir().join(format!("{unit}.d"));
+            if drop_ins.symlink_metadata().is_ok() {
+                self.stays(
+                    Part::Unit,
+                    &drop_ins,
+                    "drop-ins that this program did not make",
+                );
+            }
         }
         Ok(())
     }

@@ -164,6 +164,18 @@ fn a22_what_does_not_carry_the_uuid_stays() {
 }
 
 #[test]
+fn drop_ins_of_the_host_unit_are_the_administrator_s_and_stay() {
+    let world = World::new();
+    world.create("web1").unwrap();
+    let drop_in = format!("{UNIT}.d/limits.conf");
+    world.write(&drop_in, "[Service]\nRestart=on-failure\n");
+    let gone = run(&world, DeleteOptions::default()).unwrap();
+    assert_eq!(gone.keeps.len(), 1, "{:?}", gone.keeps);
+    assert!(gone.keeps[0].path.to_string().ends_with(".service.d"));
+    assert!(world.exists(&drop_in) && !world.exists(UNIT));
+}
+
+#[test]
 fn a12_a_hostile_tree_is_deleted_and_what_it_points_to_stays() {
     let world = World::new();
     let before = world.snapshot();
