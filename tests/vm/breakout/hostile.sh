@@ -100,7 +100,7 @@ hostile_at() {
 
 # Makes the container of the level; it doesn't run.
 made() {
-    "$vss" create -u breakout.service -N none "${options[@]}" "$name" >/dev/null 2>&1
+    check "$level: create" "$vss" create -u breakout.service -N none "${options[@]}" "$name"
     tree=$(content "$name")
     cp $own/facts "$tree$own/facts"
     config=/etc/libvirt-sandbox/services/$name.sandbox
@@ -118,8 +118,16 @@ looked_at() {
 }
 
 gone() {
-    same "$level: $1: nothing is left" \
-        "$(ls -d "$(content "$1")"* "$(content ".$1.")"* "/etc/libvirt-sandbox/services/$1"* 2>/dev/null)" ''
+    same "$level: $1: nothing is left" "$(left_of "$1")" ''
+}
+
+# Content, config, unit and what is remembered of a container; the reservations have its name inside.
+left_of() {
+    find /var/lib/libvirt/filesystems /var/lib/libvirt-sandbox /etc/libvirt-sandbox /etc/systemd/system \
+        -path '*/filesystems/*/*' -prune -o \
+        -regextype posix-extended -regex ".*/(\.?|[^/]*@)$1(\.[^/]*)?" -print 2>/dev/null
+    # Who has nothing to remember has no directory for it.
+    grep -rlsw -- "$1" /var/lib/libvirt-sandbox || true
 }
 
 # What a restart makes of all that was bent.
@@ -351,6 +359,12 @@ a01_directories_replaced() {
 
 # A12: what is deleted while somebody swaps it for links.
 a12_deletion_of_one_that_runs() {
+    local trace traces
+    traces=$(left_of "$name")
+    for trace in "filesystems/$name" "services/$name.sandbox" "breakout@$name.service" \
+        "lib/libvirt-sandbox/$name" 'lib/libvirt-sandbox/\.labels/.*'; do
+        matches "$level: a12, the pair: as long as it is there, $trace is" "$traces" "/$trace\$"
+    done
     racing "$vss" execute "$name" -- $breakout race $own $victim
     check "$level: a12: status while it races" "$vss" status "$name"
     check "$level: a12: delete while it races" "$vss" delete --yes --force "$name"
