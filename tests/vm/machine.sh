@@ -42,7 +42,6 @@ kernel_line() {
     # what an emulated processor need not be protected from takes time
     line+=' mitigations=off init_on_alloc=0'
     case $1 in
-        permissive) printf '%s security=selinux selinux=1 enforcing=0\n' "$line" ;;
         enforcing) printf '%s security=selinux selinux=1 enforcing=1\n' "$line" ;;
         plain) printf '%s\n' "$line" ;;
     esac

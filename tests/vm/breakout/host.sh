@@ -347,22 +347,28 @@ run_by_user() {
     done
 }
 
+# became_another NAME UID: it ran, as the host's root or as the container's.
+became_another() {
+    grep -qE "^euid (0|$2)\$" <<<"$(run_by_user "$1")"
+}
+
 # set_uid LEVEL [NAME]: what a user of the host gets by it, the container running and stopped. The pair,
-# while it runs: the directory that all contents are in lets the host's users through. Whose root the
-# program makes of one is the container's, which is nobody with users of its own.
+# while it runs: the directory that all contents are in lets the host's users through. Whom the program
+# makes of one is the container's root, who with users of its own is another than the host's.
 set_uid() {
-    local level=$1 name=${2-$(named "$1")} running=held stopped=held before who='0'
+    local level=$1 name=${2-$(named "$1")} running=held stopped=held before who
+    who=$(stat -c %u "$(content "$name")/etc")
+    [[ $level != *userns ]] || check "$level: the container's root is not the host's" test "$who" -gt 0
     matches "$level: root inside leaves a set-uid program" \
         "$("$vss" execute "$name" -- $breakout leave-set-uid $own/set-uid)" '^set-uid out'
-    [[ $(run_by_user "$name") != *'euid 0'* ]] || running=out
+    ! became_another "$name" "$who" || running=out
     same "$level: set-uid-running" "$running" "${wanted[set-uid-running,$level]}"
-    [[ $level != *userns ]] || who='[1-9][0-9]*'
     before=$(getfacl --absolute-names "$(content .)")
     chmod 0711 "$(content .)"
     matches "$level, without the mode of the directory: it runs" "$(run_by_user "$name")" "^euid $who\$"
     setfacl --restore=- <<<"$before"
     "$vss" stop "$name"
-    [[ $(run_by_user "$name") != *'euid 0'* ]] || stopped=out
+    ! became_another "$name" "$who" || stopped=out
     same "$level: set-uid-stopped" "$stopped" "${wanted[set-uid-stopped,$level]}"
 }
 

@@ -75,7 +75,8 @@ race_over() {
 
 # hostile_at LEVEL: all of it, by root inside a container of that confinement.
 hostile_at() {
-    local level=$1 name=held options=(--confinement "${1%+userns}")
+    # The log of a unit has what all of its name have said.
+    local level=$1 name=held-${1/+/-} options=(--confinement "${1%+userns}")
     [[ $level != *+userns ]] || options+=(--private-users)
     a02_copies_of_what_is_swapped
     made
@@ -100,7 +101,7 @@ hostile_at() {
 
 # Makes the container of the level; it doesn't run.
 made() {
-    "$vss" create -u breakout.service -N none "${options[@]}" "$name" >/dev/null 2>&1
+    check "$level: create" "$vss" create -u breakout.service -N none "${options[@]}" "$name"
     tree=$(content "$name")
     cp $own/facts "$tree$own/facts"
     config=/etc/libvirt-sandbox/services/$name.sandbox
@@ -110,6 +111,17 @@ inside() {
     "$vss" execute "$name" -- sh -euc "$*"
 }
 
+# managed ITEM COMMAND: root inside does it, or is refused that, which got tells.
+managed() {
+    local told
+    told=$(inside "$2" 2>&1) || {
+        got=refused
+        matches "$level: $1: it is the kernel that refuses him that" "$told" "$refusal"
+    }
+}
+
+refusal='[Pp]ermission denied|not permitted|Read-only file system|must be superuser'
+
 # Whoever asks for the container's state; what comes of it is the checks' afterwards.
 looked_at() {
     "$vss" status "$name" >/dev/null 2>&1 || true
@@ -118,8 +130,16 @@ looked_at() {
 }
 
 gone() {
-    same "$level: $1: nothing is left" \
-        "$(ls -d "$(content "$1")"* "$(content ".$1.")"* "/etc/libvirt-sandbox/services/$1"* 2>/dev/null)" ''
+    same "$level: $1: nothing is left" "$(left_of "$1")" ''
+}
+
+# Content, config, unit and what is remembered of a container; the reservations have its name inside.
+left_of() {
+    find /var/lib/libvirt/filesystems /var/lib/libvirt-sandbox /etc/libvirt-sandbox /etc/systemd/system \
+        -path '*/filesystems/*/*' -prune -o \
+        -regextype posix-extended -regex ".*/(\.?|[^/]*@)$1(\.[^/]*)?" -print 2>/dev/null
+    # Who has nothing to remember has no directory for it.
+    grep -rlsw -- "$1" /var/lib/libvirt-sandbox || true
 }
 
 # What a restart makes of all that was bent.
@@ -128,7 +148,8 @@ restarted() {
     check "$level: a06, the pair: with a terminal of its own devpts" "$vss" execute -t "$name" -- test -t 0
     check "$level: a10: and its systemd answers" "$vss" status "$name"
     same "$level: a11: only the config of the host counts" "$(claims)" "$claimed"
-    check "$level: a13: the log on the host" journalctl --no-pager -n 5 -u "breakout@$name.service"
+    inside 'echo the new journal is heard | systemd-cat'
+    said "$level: a13: its journal gets to the host by no file" "breakout@$name.service" 'the new journal is heard'
     untouched 'after a restart'
 }
 
@@ -141,11 +162,14 @@ a02_copies_of_what_is_swapped() {
     racing setpriv --reuid=mallory --regid=mallory --clear-groups \
         sh -c "exec $breakout race /srv/hostile $victim"
     if told=$("$vss" create -u breakout.service -N none "${options[@]}" --copy /srv/hostile copied 2>&1); then
+        note "$level: a02: all was copied"
         lacks "$level: a02: nothing of the victim was copied" \
             "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" 'of the victim'
         check "$level: a02: delete" "$vss" delete --yes copied
     else
-        matches "$level: a02: it says what changed" "$told" '/srv/hostile'
+        note "$level: a02: create gave up"
+        matches "$level: a02: it says what changed" "$told" \
+            '/srv/hostile/.* (is being changed by somebody else|is a .*, not a )'
     fi
     gone copied
     race_over
@@ -165,11 +189,13 @@ a10_sockets_replaced() {
         --description='A socket of the host' python3 -c "$listener" "/srv/$socket"
     inside "mv /run/systemd/private /run/systemd/aside; ln -s /srv/$socket /run/systemd/private"
     looked_at
-    lacks "$level: a10: nobody came to the host's socket" "$(journalctl -o cat -u "$socket")" '^somebody came$'
     # The pair: a path string into the container, as the absolute link in it is followed outside.
     python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' \
         "/proc/$(init_of "$name")/root/run/systemd/private"
     said "$level: a10, the pair: by a path string one comes to it" "$socket" '^somebody came$'
+    # The socket tells in the order in which one comes.
+    same "$level: a10: nobody came to the host's socket but that one" \
+        "$(journalctl -o cat -u "$socket" | grep -c '^somebody came$')" 1
     outcome A10 held
 }
 
@@ -197,8 +223,7 @@ a11_configs_inside() {
     claimed=$(claims)
     sed "s/^confinement = .*/confinement = \"$other\"/" "$config" >"$tree$own/config"
     inside "mkdir -p ${config%/*}; cp $own/config $config"
-    inside "mount -o remount,bind,rw /; cp $own/config /.sandbox; cp $own/config /$name.sandbox" 2>/dev/null ||
-        got=refused
+    managed a11 "mount -o remount,bind,rw /; cp $own/config /.sandbox; cp $own/config /$name.sandbox"
     cp "$tree$own/config" "$tree/.sandbox"
     cp "$tree$own/config" "$tree/$name.sandbox"
     looked_at
@@ -207,7 +232,8 @@ a11_configs_inside() {
     matches "$level: a11, the pair: a change there does count" "$(claims)" "\"$other"
     mv "$config.before" "$config"
     chown mallory "$config"
-    refused "$level: a11: as long as it is root's" "$config" "$vss" restart "$name"
+    refused "$level: a11: as long as it is root's" "$config.* is owned by uid $(id -u mallory); chown it to root" \
+        "$vss" restart "$name"
     chown root "$config"
     outcome A11 "$got"
 }
@@ -218,16 +244,18 @@ a09_programs_overwritten() {
     program=$(readlink -e "$(command -v "$vss")")
     sum=$(sha256sum <"$program")
     lie_in_wait virt-sandbox-se
-    timeout 60 "$vss" execute "$name" -- /var/tmp/sh >/dev/null 2>&1 || true
+    entered "$vss" execute "$name" -- /var/tmp/sh
     got=$(waited_for)
+    [[ $got != refused ]] || same "$level: a09: a label refuses him that" "$(refused_to_run)" 1
     same "$level: a09: the program that executes is what it was" "$(sha256sum <"$program")" "$sum"
 
     # connect runs what the container says that root's shell is.
     shell=$(grep '^root:' "$tree/etc/passwd")
     inside "sed -i 's|^root:.*|${shell%:*}:/var/tmp/sh|' /etc/passwd"
     lie_in_wait virt-sandbox-se
-    timeout 60 script --quiet --return --command "$vss connect $name" /dev/null </dev/null >/dev/null 2>&1 || true
+    entered script --quiet --return --command "$vss connect $name" /dev/null </dev/null
     same "$level: a09: he gets as far by connect" "$(waited_for)" "$got"
+    [[ $got != refused ]] || same "$level: a09: and is refused it alike" "$(refused_to_run)" 2
     same "$level: a09: the program that connects is what it was" "$(sha256sum <"$program")" "$sum"
     inside "sed -i 's|^root:.*|$shell|' /etc/passwd"
     outcome A09 "$got"
@@ -240,6 +268,23 @@ a09_programs_overwritten() {
     same "$level: a09, the pair: one that is no copy is overwritten" \
         "$(waited_for) $(head -c 11 /usr/local/bin/careless-perl)" 'written overwritten'
     rm /usr/local/bin/careless-perl
+}
+
+# entered COMMAND...: a program that enters where somebody waits for it comes to an end, whichever.
+entered() {
+    local status=0
+    timeout 60 "$@" >/dev/null 2>&1 || status=$?
+    ((status != 124)) || not_ok "$level: a09: it ends: $*"
+}
+
+# How often the container was refused to run the program that enters. Whoever asked for that is told
+# nothing: the kernel has begun with it by then, and kills it.
+refused_to_run() {
+    local log=/var/log/audit/audit.log mark=vm-a09-$SRANDOM label
+    label=$(ps -o label= -p "$(init_of "$name")")
+    auditctl -m "$mark" >/dev/null
+    until grep -q "$mark" $log; do sleep 0.1; done
+    grep -c "denied  { map } .* scontext=$label tcontext=[^ ]*:virt_sandbox_memory_t:" $log || true
 }
 
 # lie_in_wait PROGRAM: has the attack begin inside.
@@ -278,14 +323,23 @@ a13_journal_replaced() {
 # A06: whatever he may do to the devices, a terminal is one of the container's own devpts, or there is
 # none.
 a06_devices_replaced() {
-    local bait=$tree/var/tmp/bait told links got=held
-    inside 'echo bait >/var/tmp/bait
-        for device in pts ptmx null tty; do
+    local bait=$tree/var/tmp/bait told links device got=held
+    # What anybody inside says to nobody goes to a file of its own.
+    told=$(inside 'echo bait >/var/tmp/bait
+        for device in pts ptmx tty null; do
             umount -l /dev/$device || true
-            rm -rf /dev/$device && ln -s /var/tmp/bait /dev/$device || true
-        done' 2>/dev/null
-    links=$(inside 'find /dev -lname /var/tmp/bait')
-    [[ -n $links ]] || got=refused
+            bait=bait
+            [ $device != null ] || bait=nothing
+            rm -rf /dev/$device && ln -s /var/tmp/$bait /dev/$device || true
+        done' 2>&1)
+    links=$(inside 'find /dev -lname "/var/tmp/*"')
+    # A terminal is opened by one of the two.
+    grep -qxE '/dev/(pts|ptmx)' <<<"$links" || {
+        got=refused
+        for device in pts ptmx; do
+            matches "$level: a06: it is the kernel that refuses him $device" "$told" "/dev/$device.*($refusal)"
+        done
+    }
     told=$("$vss" execute -t "$name" -- stat -f -c %T /proc/self/fd/0 2>&1) || told="refused: $told"
     note "$level: a06: ${links//$'\n'/ }: $told"
     matches "$level: a06: a terminal of its own devpts or none" "$told" '^(devpts|refused: .*(terminal|pts|ptmx))'
@@ -296,15 +350,21 @@ a06_devices_replaced() {
 
 # A05: what says that it is /proc and is not must not have a command run with less to confine it.
 a05_kernel_files_replaced() {
-    local running pid= got=held tries=0
-    inside 'mount -t tmpfs tmpfs /proc && mkdir -p /proc/self/attr && echo fake >/proc/self/attr/exec' 2>/dev/null ||
-        got=refused
-    "$vss" execute "$name" -- sleep 98765 &
+    local running pid= got=held
+    managed a05 'mount -t tmpfs tmpfs /proc; mkdir -p /proc/self/attr; echo fake >/proc/self/attr/exec'
+    [[ $got != held ]] || same "$level: a05, the pair: a command sees it" \
+        "$("$vss" execute "$name" -- cat /proc/self/attr/exec)" fake
+    "$vss" execute "$name" -- sleep 98765 >$own/said 2>&1 &
     running=$!
-    until pid=$(pgrep -f '^sleep 98765$') || ! kill -0 $running 2>/dev/null || ((++tries == 100)); do sleep 0.1; done
-    note "$level: a05: $(ps -o label=,args= -p "${pid:-0}" || echo 'the command is refused')"
-    [[ -z $pid ]] || same "$level: a05: a command is confined as the first process is" \
-        "$(confinement_of "$pid")" "$(confinement_of "$(init_of "$name")")"
+    until pid=$(pgrep -f '^sleep 98765$') || ! kill -0 $running 2>/dev/null; do sleep 0.1; done
+    if [[ -n $pid ]]; then
+        note "$level: a05: $(ps -o label=,args= -p "$pid")"
+        same "$level: a05: a command is confined as the first process is" \
+            "$(confinement_of "$pid")" "$(confinement_of "$(init_of "$name")")"
+    else
+        note "$level: a05: the command is refused"
+        matches "$level: a05: it says why" "$(<$own/said)" "/proc is not the kernel's procfs"
+    fi
     kill $running 2>/dev/null || true
     wait $running || true
     outcome A05 "$got"
@@ -323,8 +383,8 @@ confinement_of() {
 a01_directories_replaced() {
     local top got=held
     for top in etc var; do
-        inside "mount -o remount,bind,rw /; umount -l /$top; mv /$top /$top.aside; ln -s ../../../../..$victim /$top" \
-            2>/dev/null || got=refused
+        managed a01 "mount -o remount,bind,rw /; umount -l /$top
+            mv /$top /$top.aside; ln -s ../../../../..$victim /$top"
         [[ -L $tree/$top ]] || {
             mv "$tree/$top"{,.aside}
             ln -s $victim "$tree/$top"
@@ -351,6 +411,12 @@ a01_directories_replaced() {
 
 # A12: what is deleted while somebody swaps it for links.
 a12_deletion_of_one_that_runs() {
+    local trace traces
+    traces=$(left_of "$name")
+    for trace in "filesystems/$name" "services/$name.sandbox" "breakout@$name.service" \
+        "lib/libvirt-sandbox/$name" 'lib/libvirt-sandbox/\.labels/.*'; do
+        matches "$level: a12, the pair: as long as it is there, $trace is" "$traces" "/$trace\$"
+    done
     racing "$vss" execute "$name" -- $breakout race $own $victim
     check "$level: a12: status while it races" "$vss" status "$name"
     check "$level: a12: delete while it races" "$vss" delete --yes --force "$name"
