@@ -4,8 +4,10 @@ use vss_model::{AbsPath, Cause, CopyScope, Disposition};
 
 use crate::accounts::Accounts;
 use crate::facts::{PathFacts, PathKind};
+use crate::homes::{home_of, is_home_of_people};
 use crate::outcome::{PlanError, Warning};
-use crate::paths::{Region, Scope, home_of, is_home_of_people, is_hosts_own, is_own_top, region};
+use crate::paths::Scope;
+use crate::region::{Region, is_hosts_own, is_own_top, region};
 use crate::request::CreateRequest;
 use crate::root_plan::{Fate, PlanEntry, RootPlan};
 

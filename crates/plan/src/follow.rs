@@ -12,7 +12,8 @@ use crate::links::Budget;
 use crate::mentions::MAX_PATHS;
 use crate::outcome::Warning;
 use crate::packages::is_own_place;
-use crate::paths::{Region, Scope, region};
+use crate::paths::Scope;
+use crate::region::{Region, region};
 use crate::root_plan::{MAX_SYMLINKS, MOUNTED};
 
 /// The most paths that are followed; a configuration names a few dozen.

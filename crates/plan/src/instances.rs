@@ -13,7 +13,8 @@ use crate::facts::{NamedPath, PathFacts};
 use crate::follow::Named;
 use crate::glob;
 use crate::packages::is_own_place;
-use crate::paths::{Region, Scope, region};
+use crate::paths::Scope;
+use crate::region::{Region, region};
 
 /// What the name of an instance's file may end in.
 const TAILS: [&str; 4] = [".conf", ".cfg", ".ini", ".d"];

@@ -12,7 +12,8 @@ use crate::draft::{Draft, Source};
 use crate::facts::PathFacts;
 use crate::outcome::Warning;
 use crate::packages::is_own_place;
-use crate::paths::{Region, Scope, region};
+use crate::paths::Scope;
+use crate::region::{Region, region};
 use crate::root_plan::{MAX_SYMLINKS, MOUNTED};
 
 /// The most links out of trees that are looked into.

@@ -7,8 +7,9 @@ use vss_model::{AbsPath, Cause, Generated, Package, PackageName};
 use crate::accounts::Accounts;
 use crate::ask::Ask;
 use crate::draft::{Draft, Source};
-use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind, UnitFacts};
+use crate::facts::{EntryKind, NamedPath, PathFacts, PathKind};
 use crate::packages::{MAX_NEIGHBOURS, PackageClosure, is_own_place};
+use crate::region::{Region, is_hosts_own, region, region_for};
 use crate::rules::Rules;
 use crate::units::UnitClosure;
 
@@ -20,74 +21,6 @@ pub(crate) struct Scope<'s, 'a> {
     pub(crate) packages: &'s PackageClosure<'a>,
     /// `-C`.
     pub(crate) copy_data: bool,
-}
-
-/// What a part of the tree is to a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Region {
-    /// Configuration, and software in `/opt`: copied always.
-    Config,
-    /// Data: copied with `-C`.
-    Data,
-    /// Shared, in memory, or the kernel's.
-    Elsewhere,
-}
-
-pub(crate) fn region(path: &AbsPath) -> Region {
-    let is_in = |base: &str| path.as_path().starts_with(base);
-    if is_in("/etc") || is_in("/opt") {
-        Region::Config
-    } else if ["/var", "/srv", "/home", "/root"].into_iter().any(is_in) {
-        Region::Data
-    } else {
-        Region::Elsewhere
-    }
-}
-
-/// The same of a path with what names it: a unit may work in a directory of the host's own, which
-/// to all others is elsewhere.
-fn region_for(path: &AbsPath, cause: &Cause) -> Region {
-    match region(path) {
-        Region::Elsewhere if matches!(cause, Cause::Unit { .. }) && is_hosts_own(path) => {
-            Region::Data
-        }
-        region => region,
-    }
-}
-
-/// Whether a path is in a top directory that hosts have for their own, as `/data` or `/mnt`, and not
-/// in one of `/usr`, of what is made at each start, or of the kernel's.
-pub(crate) fn is_hosts_own(path: &AbsPath) -> bool {
-    const STANDARD: [&str; 13] = [
-        "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/run", "/tmp", "/proc",
-        "/sys", "/dev", "/boot",
-    ];
-    let is_in = |base: &str| path.as_path().starts_with(base);
-    path.depth() > 0 && region(path) == Region::Elsewhere && !STANDARD.into_iter().any(is_in)
-}
-
-/// Whether a path is such a directory itself: too much to be taken because something names it.
-pub(crate) fn is_own_top(path: &AbsPath) -> bool {
-    let is_for_mounts = ["/mnt", "/media"]
-        .iter()
-        .any(|top| path.as_path() == std::path::Path::new(top));
-    path.depth() == 1 && is_hosts_own(path) && !is_for_mounts
-}
-
-/// The home of the user that a unit runs as; root's is the container's own.
-pub(crate) fn home_of(unit: &UnitFacts, accounts: &Accounts) -> Option<AbsPath> {
-    let home = accounts.home(unit.last("User")?)?;
-    (!home.as_path().starts_with("/root")).then_some(home)
-}
-
-/// Whether a home is where people have theirs, and not what a service keeps its data in.
-pub(crate) fn is_home_of_people(home: &AbsPath) -> bool {
-    home.as_path().starts_with("/home")
-}
-
-fn starts_at_home(unit: &UnitFacts) -> bool {
-    let directory = unit.last("WorkingDirectory");
-    directory.is_some_and(|d| d.trim_start_matches('-') == "~")
 }
 
 impl Scope<'_, '_> {
@@ -372,26 +305,6 @@ impl Scope<'_, '_> {
                 draft.generate(Source::Unit, &path, what, cause);
             }
             _ => {}
-        }
-    }
-
-    /// The homes of the users that units run as. Those of people are told of and not taken
-    /// ([`data_left`](crate::data::data_left)), but for the place itself where a unit starts in it.
-    fn homes(&self, draft: &mut Draft, accounts: &Accounts) {
-        for member in self.units.members.values() {
-            let Some(home) = home_of(member.facts, accounts) else {
-                continue;
-            };
-            let directive = match starts_at_home(member.facts) {
-                true => "WorkingDirectory=",
-                false if is_home_of_people(&home) => continue,
-                false => "User=",
-            };
-            let cause = Cause::Unit {
-                unit: member.facts.name.clone(),
-                directive: directive.to_owned(),
-            };
-            self.claim(draft, Source::Unit, &home, &cause);
         }
     }
 

@@ -6,7 +6,8 @@ use vss_model::{AbsPath, Confinement, UnitName};
 use crate::ask::Ask;
 use crate::facts::{NamedPath, PathFacts, PathKind};
 use crate::outcome::{PlanError, Warning};
-use crate::paths::{Region, Scope, is_hosts_own, region};
+use crate::paths::Scope;
+use crate::region::{Region, is_hosts_own, region};
 use crate::request::CreateRequest;
 use crate::root_plan::{Fate, MAX_SYMLINKS, RootPlan};
 
