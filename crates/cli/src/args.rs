@@ -63,8 +63,9 @@ pub(crate) enum Verb {
     /// Asks the systemd inside to shut down, and ends it by force only where that takes longer than
     /// the stop timeout of the service. A container that is not running is left as it is.
     #[command(after_help = "Examples:
-  virt-sandbox-service stop web1 db1")]
-    Stop(verb::lifecycle::Args),
+  virt-sandbox-service stop web1 db1
+  virt-sandbox-service stop --force web1")]
+    Stop(verb::lifecycle::StopArgs),
     /// Stop containers and start them again
     ///
     /// A change of the config or of the host's packages counts from then on. A container that is

@@ -32,7 +32,6 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ui.clap(&error).into(),
     };
-    signals::install();
     let outcome = verb::run(cli, &mut ui).and_then(|status| {
         ui.flush()?;
         Ok(status)

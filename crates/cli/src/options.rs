@@ -101,6 +101,34 @@ pub(crate) struct ContainerOptions {
 }
 
 impl ContainerOptions {
+    /// Whether any of them was given besides the units.
+    pub(crate) fn says_more_than_units(&self) -> bool {
+        let Self {
+            unit: _,
+            copy_data,
+            path,
+            copy,
+            share,
+            mask,
+            allow_live_copy,
+            confinement,
+            private_users,
+            level,
+            allow_shared_label,
+            network,
+        } = self;
+        let lists = [copy, share, mask];
+        *copy_data
+            || *allow_live_copy
+            || *allow_shared_label
+            || path.is_some()
+            || lists.iter().any(|list| !list.is_empty())
+            || *confinement != ConfinementChoice::Auto
+            || private_users.is_some()
+            || level.is_some()
+            || network.is_some()
+    }
+
     /// What the manager is asked for.
     pub(crate) fn request(self, name: SandboxName) -> Result<CreateRequest, Failure> {
         if self.unit.is_empty() {

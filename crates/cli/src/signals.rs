@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP ask a verb to stop; they do not kill.
+//! SIGINT, SIGTERM and SIGHUP ask a verb that changes something to stop; they do not kill.
 //!
 //! The first one sets a flag, which the manager polls between and within the steps of a change; a
 //! create then undoes what it did. System calls are restarted (`SA_RESTART`), so that a rollback itself

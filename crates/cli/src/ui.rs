@@ -86,9 +86,13 @@ impl Ui {
         }
     }
 
-    /// Whether somebody is there to be asked.
-    pub(crate) fn can_ask(&self) -> bool {
-        io::stdin().is_terminal() && io::stderr().is_terminal()
+    /// Whether somebody is there to be asked; an error where somebody is who would not see it.
+    pub(crate) fn can_ask(&self) -> Result<bool, Failure> {
+        match (io::stdin().is_terminal(), io::stderr().is_terminal()) {
+            (true, false) => Err(Failure::new("stderr is no terminal to ask on")
+                .hint("--yes goes on without asking")),
+            (asked, _) => Ok(asked),
+        }
     }
 
     /// Shows lines on stderr, before a question.

@@ -51,8 +51,10 @@ fn caller() -> Caller {
     }
 }
 
-/// How the manager is watched and stopped.
+/// How the manager is watched and stopped. From here on signals ask the verb to stop; one that only
+/// looks, or has not been told yet to go on, has nothing to undo, and is ended by them.
 fn control(watch: &Watch) -> Control<'_> {
+    signals::install();
     Control {
         cancelled: signals::cancelled(),
         observer: watch,
@@ -69,7 +71,7 @@ pub(crate) fn run(cli: Cli, ui: &mut Ui) -> Result<Status, Failure> {
         Verb::Plan(args) => plan::run(args, &machine, ui),
         Verb::Explain(args) => explain::run(args, &machine, ui),
         Verb::Start(args) => lifecycle::run(Change::Start, &args, &machine, ui),
-        Verb::Stop(args) => lifecycle::run(Change::Stop, &args, &machine, ui),
+        Verb::Stop(args) => lifecycle::run(Change::Stop(args.how()), &args.common, &machine, ui),
         Verb::Restart(args) => lifecycle::run(Change::Restart, &args, &machine, ui),
         Verb::Execute(args) => execute::run(args, &machine),
         Verb::Connect(args) => connect::run(&args, &machine),

@@ -156,6 +156,8 @@ fn usage_errors_name_the_problem() {
         (&["inspect", "--format", "table", "web1"], "json"),
         (&["explain", "web1"], "PATH"),
         (&["explain", "web1", "etc"], "not absolute"),
+        (&["explain", "-C", "web1", "/etc"], "need -u UNIT"),
+        (&["explain", "--mask", "/x", "web1", "/etc"], "need -u UNIT"),
         (&["-c", "qemu:///system", "list"], "only lxc"),
         (&["list", "-c", "lxc+ssh://h/system"], "on this host"),
     ] {
@@ -225,7 +227,10 @@ fn many_at_once_end_with_1_where_one_fails() {
 fn only_root_gets_further_than_help() {
     let place = tempfile::tempdir_in("/tmp").unwrap();
     let program = place.path().join("virt-sandbox-service");
-    std::fs::copy(PROGRAM, &program).unwrap();
+    // by a process of its own: a child that another test forks meanwhile would hold what is written
+    // here open for an instant, and a program that is can't be executed (ETXTBSY)
+    let copied = Command::new("cp").arg(PROGRAM).arg(&program).status();
+    assert!(copied.unwrap().success());
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(place.path(), mode).unwrap();
     let as_other = |args: &[&str]| {
@@ -247,6 +252,7 @@ fn only_root_gets_further_than_help() {
          hint: run it with sudo or from a root shell\n"
     );
     assert_eq!(as_other(&["execute", "x", "true"]).status.code(), Some(125));
+    assert_eq!(as_other(&["connect", "x"]).status.code(), Some(125));
 }
 
 #[test]

@@ -15,8 +15,8 @@ use crate::connection::Libvirt;
 use crate::error::{Error, Reply, Result, refused};
 use crate::{domains, leases, read, routes};
 
-/// The UUID in the shipped `network.xml`: by it, [`Networks::release`] knows the project's own
-/// network from one that an administrator defined under the same name.
+/// The UUID in the shipped `network.xml`, which tells the project's own network from one that an
+/// administrator defined under the same name.
 pub const OWN_UUID: Uuid = Uuid::from_u128(0x6d0f_3c5b_52f1_4c0e_9a87_9d1d_0b7f_2ac4);
 
 /// More than any network definition by hand.
@@ -132,13 +132,13 @@ pub trait Networks {
     /// Where the network isn't up in the end.
     fn ensure(&self, name: &str, definition: &Path) -> Result<(), NetworkError>;
 
-    /// Takes the project's own network away, if it is as shipped and no domain is on it. Says
-    /// whether it was there. To be called under the caller's lock, when no sandbox needs the
-    /// network any more.
+    /// Takes the project's own network away, if it is as the file defines it and no domain is on it:
+    /// one that an administrator gave other addresses is theirs. Says whether it was taken away. To
+    /// be called under the caller's lock, when no sandbox needs the network any more.
     ///
     /// # Errors
     /// Where libvirt refuses or doesn't answer.
-    fn release(&self) -> Result<bool, NetworkError>;
+    fn release(&self, definition: &Path) -> Result<bool, NetworkError>;
 }
 
 fn lookup(connection: &Connect, name: &str) -> Result<Option<Network>> {
@@ -352,14 +352,16 @@ impl Networks for Libvirt {
         }
     }
 
-    fn release(&self) -> Result<bool, NetworkError> {
+    fn release(&self, definition: &Path) -> Result<bool, NetworkError> {
         let name = NetworkChoice::OWN;
+        let Ok((_, shipped)) = self::definition(definition, name) else {
+            return Ok(false);
+        };
         let released = self.ask(|connection| {
             let Some(network) = lookup(connection, name)? else {
                 return Ok(false);
             };
-            let uuid = network.uuid().map_err(refused("identify a network"))?;
-            if uuid != OWN_UUID || usage(connection, name)?.interfaces > 0 {
+            if describe(&network, name)? != shipped || usage(connection, name)?.interfaces > 0 {
                 return Ok(false);
             }
             if is_active(&network)? {

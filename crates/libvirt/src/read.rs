@@ -92,6 +92,8 @@ pub(crate) fn mac(text: &str) -> Option<MacAddress> {
 pub(crate) struct NetworkXml {
     pub(crate) name: String,
     pub(crate) uuid: Option<String>,
+    /// `nat`, `route` and the like; `None` where it leads nowhere.
+    pub(crate) forward: Option<String>,
     pub(crate) bridge: Option<String>,
     /// The host's address on it and the length of its network part.
     pub(crate) address: Option<(Ipv4Addr, u8)>,
@@ -115,6 +117,7 @@ pub(crate) fn network(text: &str) -> Result<NetworkXml, String> {
     let mut read = NetworkXml {
         name: text_of("name").ok_or("it has no name")?,
         uuid: text_of("uuid"),
+        forward: child(root, "forward").map(|n| n.attribute("mode").unwrap_or("nat").to_owned()),
         bridge: child(root, "bridge")
             .and_then(|n| n.attribute("name"))
             .map(str::to_owned),

@@ -181,7 +181,7 @@ impl Networks for FakeNetworks {
         }
     }
 
-    fn release(&self) -> Result<bool, NetworkError> {
+    fn release(&self, _definition: &Path) -> Result<bool, NetworkError> {
         let mut networks = lock(&self.0);
         let own = networks
             .get(NetworkChoice::OWN)

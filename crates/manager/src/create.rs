@@ -34,7 +34,7 @@ pub struct CreateOptions {
 pub fn plan(host: &Host, request: &CreateRequest) -> Result<SandboxPlan> {
     traces::refuse_taken(host, &request.name)?;
     let rules = rules::load(host)?;
-    plan_from(host, request, &rules, &mut Facts::new())
+    plan_from(host, request, &rules, &mut Facts::new(), &|| Ok(()))
 }
 
 /// The facts that the plan of a request is made of: what a bug report needs and what a golden
@@ -44,7 +44,7 @@ pub fn plan(host: &Host, request: &CreateRequest) -> Result<SandboxPlan> {
 /// As [`plan`].
 pub fn record_facts(host: &Host, request: &CreateRequest) -> Result<Facts> {
     let mut facts = Facts::new();
-    reader::read(host, request, &rules::load(host)?, &mut facts)?;
+    reader::read(host, request, &rules::load(host)?, &mut facts, &|| Ok(()))?;
     Ok(facts)
 }
 
@@ -53,8 +53,9 @@ fn plan_from(
     request: &CreateRequest,
     rules: &Rules,
     facts: &mut Facts,
+    go_on: &dyn Fn() -> Result<()>,
 ) -> Result<SandboxPlan> {
-    reader::read(host, request, rules, facts)?;
+    reader::read(host, request, rules, facts, go_on)?;
     Ok(vss_plan::plan(request, rules, facts)?)
 }
 
@@ -113,7 +114,7 @@ fn make(
     let rules = rules::load(host)?;
     let mut facts = Facts::new();
     for _ in 0..ROUNDS {
-        let plan = plan_from(host, request, &rules, &mut facts)?;
+        let plan = plan_from(host, request, &rules, &mut facts, &|| control.check())?;
         control.check()?;
         host.labeller().check(&plan.config.label)?;
         host.labeller().check(&plan.config.file_label)?;

@@ -7,7 +7,7 @@ use crate::control::Control;
 use crate::error::{Error, IoContext, Result};
 use crate::host::Host;
 use crate::journal::{self, Step, Verb};
-use crate::lifecycle;
+use crate::lifecycle::{self, Stop};
 use crate::outcome::{DeleteOutcome, Kept, Part, Removal};
 use crate::recover;
 use crate::removal::{self, Identity};
@@ -79,7 +79,8 @@ fn stop_and_remove(
         other => other?,
     };
     if outcome.running {
-        lifecycle::halt(host, &found.identity, found.config.as_ref(), control)?;
+        let config = found.config.as_ref();
+        lifecycle::halt(host, &found.identity, config, Stop::Graceful, control)?;
     }
     let run_lock = host
         .store()
@@ -102,7 +103,7 @@ pub(crate) fn release_network(host: &Host, config: Option<&SandboxConfig>) -> Re
         return Ok(());
     }
     let release = || match host.networks() {
-        Ok(networks) => Ok(networks.release().map(drop)?),
+        Ok(networks) => Ok(networks.release(&host.network_file()).map(drop)?),
         // without libvirt there is no network either
         Err(_) => Ok(()),
     };

@@ -93,12 +93,14 @@ pub enum Error {
         path: AbsPath,
     },
     /// A create or delete is at work on the sandbox, or was cut short and could not be cleaned up.
-    #[error("the {verb} of sandbox {name} is not finished")]
+    #[error("the {verb} of sandbox {name} is {}", if *.under_way { "under way" } else { "not finished" })]
     Unfinished {
         /// The sandbox.
         name: SandboxName,
         /// Which.
         verb: &'static str,
+        /// Whether a command is at work on it now.
+        under_way: bool,
     },
     /// The sandbox runs, and the verb is not for running ones.
     #[error("sandbox {0} is running")]
@@ -336,6 +338,9 @@ impl Error {
             Self::Foreign { path, .. } => {
                 format!("look at {path}, and move it away if it is not needed")
             }
+            Self::Unfinished {
+                under_way: true, ..
+            } => "`virt-sandbox-service list` shows when it is done".to_owned(),
             Self::Unfinished { name, .. } => {
                 format!("`virt-sandbox-service delete --force {name}` removes what is left of it")
             }

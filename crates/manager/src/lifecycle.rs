@@ -22,6 +22,7 @@ use crate::traces;
 
 use detached::Started;
 
+pub use halt::Stop;
 pub(crate) use halt::halt;
 
 /// How long to wait before looking again what another runner does.
@@ -252,16 +253,26 @@ fn start_failed(
     }
 }
 
-/// Stops a sandbox gracefully; returns when nothing of it runs.
+/// Stops a sandbox; returns when nothing of it runs.
 ///
 /// # Errors
 /// Where it can't be stopped.
-pub fn stop(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StopOutcome> {
+pub fn stop(
+    host: &Host,
+    name: &SandboxName,
+    how: Stop,
+    control: &Control<'_>,
+) -> Result<StopOutcome> {
     let what = || format!("{name} was down; it may stop all the same");
-    bring_down(host, name, control).map_err(|error| error.interrupted(name, what))
+    bring_down(host, name, how, control).map_err(|error| error.interrupted(name, what))
 }
 
-fn bring_down(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<StopOutcome> {
+fn bring_down(
+    host: &Host,
+    name: &SandboxName,
+    how: Stop,
+    control: &Control<'_>,
+) -> Result<StopOutcome> {
     recover::recover(host, control)?;
     let (identity, config) = match traces::load(host, name) {
         Ok(config) => (Identity::of(&config), Some(config)),
@@ -278,7 +289,7 @@ fn bring_down(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result<
             false
         }
         (None, true) => false,
-        (config, false) => halt(host, &identity, config.as_ref(), control)?,
+        (config, false) => halt(host, &identity, config.as_ref(), how, control)?,
     };
     Ok(StopOutcome {
         name: name.clone(),
@@ -311,7 +322,7 @@ pub fn restart(host: &Host, name: &SandboxName, control: &Control<'_>) -> Result
     let what = || format!("{name} was up again; it may be stopped, now or soon");
     recover::recover(host, control)
         .and_then(|()| refuse_unstartable(host, &traces::load(host, name)?))
-        .and_then(|()| bring_down(host, name, control))
+        .and_then(|()| bring_down(host, name, Stop::Graceful, control))
         .and_then(|_| bring_up(host, name, control))
         .map_err(|error| error.interrupted(name, what))
 }

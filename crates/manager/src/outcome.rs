@@ -57,7 +57,7 @@ pub struct StopOutcome {
     pub name: SandboxName,
     /// Whether it was stopped already.
     pub already: bool,
-    /// Whether it had to be destroyed because it did not stop in time.
+    /// Whether it was destroyed: it did not stop in time, or that was asked for.
     pub killed: bool,
 }
 

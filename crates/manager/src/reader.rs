@@ -14,12 +14,14 @@ use crate::error::Result;
 use crate::host::{Host, has_processors};
 
 /// Asks the plan what it needs to know and answers it from the host, until it knows enough. What
-/// is in `facts` already is not read again.
+/// is in `facts` already is not read again. `go_on` is asked before each answer and at each node of a
+/// tree, and ends it with its error: a tree may be huge, or on a network that hangs.
 pub(crate) fn read(
     host: &Host,
     request: &CreateRequest,
     rules: &Rules,
     facts: &mut Facts,
+    go_on: &dyn Fn() -> Result<()>,
 ) -> Result<()> {
     let containers = host.containers();
     std::thread::scope(|scope| {
@@ -29,6 +31,7 @@ pub(crate) fn read(
         while let Progress::Need(queries) = vss_plan::discover(request, rules, facts)? {
             let late = queries.len() == 1;
             for query in queries {
+                go_on()?;
                 let answer = match query {
                     // asked for again, until it is all that is missing
                     Query::InUse if !late => continue,
@@ -36,7 +39,7 @@ pub(crate) fn read(
                         Some(found) => Answer::InUse(found?),
                         None => Answer::InUse(containers::in_use(containers, &request.name)?),
                     },
-                    ref query => answer(host, request, rules, query)?,
+                    ref query => answer(host, request, rules, query, go_on)?,
                 };
                 facts.insert(query, answer);
             }
@@ -45,7 +48,13 @@ pub(crate) fn read(
     })
 }
 
-fn answer(host: &Host, request: &CreateRequest, rules: &Rules, query: &Query) -> Result<Answer> {
+fn answer(
+    host: &Host,
+    request: &CreateRequest,
+    rules: &Rules,
+    query: &Query,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Answer> {
     Ok(match query {
         Query::Host => Answer::Host(Box::new(containers::host(host)?)),
         Query::Identity => Answer::Identity(uuid::Uuid::new_v4()),
@@ -73,11 +82,13 @@ fn answer(host: &Host, request: &CreateRequest, rules: &Rules, query: &Query) ->
         Query::List(path) => Answer::List(paths::list(host.tree()?, path)?),
         Query::Tree(path) => {
             let watches = |path: &vss_model::AbsPath| rules.watches(path);
-            Answer::Tree(paths::tree(host.tree()?, path, &watches)?)
+            Answer::Tree(paths::tree(host.tree()?, path, &watches, go_on)?)
         }
-        Query::Directories(path) => Answer::Directories(paths::directories(host.tree()?, path)?),
+        Query::Directories(path) => {
+            Answer::Directories(paths::directories(host.tree()?, path, go_on)?)
+        }
         Query::Text(path) => Answer::Text(paths::text(host.tree()?, path)?),
-        Query::Mentions(path) => Answer::Mentions(paths::mentions(host.tree()?, path)?),
+        Query::Mentions(path) => Answer::Mentions(paths::mentions(host.tree()?, path, go_on)?),
         Query::Writers(path) => Answer::Writers(containers::writers(host, path)),
     })
 }

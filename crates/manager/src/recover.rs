@@ -14,7 +14,7 @@ use crate::delete;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::journal::{self, Unfinished, Verb};
-use crate::lifecycle;
+use crate::lifecycle::{self, Stop};
 use crate::outcome::Part;
 use crate::removal;
 
@@ -70,6 +70,7 @@ pub(crate) fn refuse_unfinished(host: &Host, name: &SandboxName) -> Result<()> {
         return Err(Error::Unfinished {
             name: name.clone(),
             verb: unfinished.verb.as_str(),
+            under_way: host.store().is_changing(name)?,
         });
     }
     Ok(())
@@ -100,7 +101,7 @@ pub(crate) fn recover_locked(
         if !force {
             return Err(Error::Running(name.clone()));
         }
-        lifecycle::halt(host, &unfinished.identity, None, control)?;
+        lifecycle::halt(host, &unfinished.identity, None, Stop::Graceful, control)?;
     }
     let run_lock = host
         .store()

@@ -6,15 +6,20 @@ use vss_model::{AbsPath, SandboxConfig, SandboxName, Uuid};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::host_unit;
+use crate::recover;
 use crate::removal::Identity;
 
 /// The config of a sandbox.
 pub(crate) fn load(host: &Host, name: &SandboxName) -> Result<SandboxConfig> {
     match host.store().load(name) {
-        Err(StoreError::NoSandbox { nearest, .. }) => Err(Error::NoSandbox {
-            name: name.clone(),
-            near: nearest,
-        }),
+        Err(StoreError::NoSandbox { nearest, .. }) => {
+            // `list` shows it
+            recover::refuse_unfinished(host, name)?;
+            Err(Error::NoSandbox {
+                name: name.clone(),
+                near: nearest,
+            })
+        }
         other => Ok(other?),
     }
 }

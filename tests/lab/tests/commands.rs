@@ -247,6 +247,17 @@ fn delete_asks_on_a_terminal() {
         assert_eq!(status, Some(1), "{answer:?}: {said}");
         assert!(said.contains("nothing was removed"), "{answer:?}: {said}");
     }
+    // whoever sees the wrong list presses ^C
+    let mut delete = lab.on_terminal(&["delete", "ask"]);
+    delete.until("[y/N] ");
+    delete.type_in("\x03");
+    let (status, said) = delete.end();
+    assert_ne!(status, Some(0), "{said}");
+    // one who would not see the question is not taken for one who said yes
+    let elsewhere = lab.on_terminal_with(&["delete", "ask"], |command| {
+        command.stderr(std::process::Stdio::null());
+    });
+    assert_eq!(elsewhere.end().0, Some(1));
     before.assert_same(&Snapshot::exact(&lab), "something was changed");
     let mut delete = lab.on_terminal(&["delete", "--keep-content", "ask"]);
     delete.until("[y/N] ");

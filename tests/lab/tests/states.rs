@@ -78,6 +78,30 @@ fn one_that_does_not_stop_in_time_is_told_to_be_killed() {
 }
 
 #[test]
+fn a_stop_by_force_waits_for_nothing_and_leaves_no_failure() {
+    let lab = Lab::enter();
+    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity";
+    fixture::service(&lab, "lab-stays", "", service);
+    let sandbox = lab.create("stays", &["-u", "lab-stays.service"]);
+    sandbox.start();
+    let said = lab.vss(&["stop", "--force", "stays"]).ok();
+    assert_eq!(said, "Stopped stays by force\n");
+    let status = lab.vss(&["status", "--format", "json", "stays"]).ended(3).json();
+    assert_eq!(status["state"], "stopped", "{status}");
+    let said = lab.vss(&["stop", "--force", "stays"]).ok();
+    assert_eq!(said, "stays is not running\n");
+    // its runner may still be told to, which a kill does not wait for
+    sandbox.start();
+    std::thread::scope(|scope| {
+        let patient = scope.spawn(|| lab.vss(&["stop", "stays"]).code());
+        sandbox.settles("stopping");
+        lab.vss(&["stop", "--force", "stays"]).ok();
+        assert_eq!(patient.join().expect("the stop"), Some(0));
+    });
+    sandbox.settles("stopped");
+}
+
+#[test]
 fn starts_at_once_of_a_service_that_fails_all_tell_why() {
     let lab = Lab::enter();
     let service = "Type=oneshot\nExecStart=/bin/sh -c 'sleep 1; echo no such luck; exit 7'";

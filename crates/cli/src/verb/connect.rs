@@ -21,7 +21,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, machine: &Machine) -> Result<Status, Failure> {
-    let host = machine.open()?;
+    let host = machine.open().map_err(|f| f.status(Status::EXECUTE))?;
     if !io::stdin().is_terminal() {
         let hint = format!("virt-sandbox-service execute -i {} -- sh", args.name);
         return Err(Failure::new("connect needs a terminal").hint(hint));

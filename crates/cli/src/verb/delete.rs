@@ -117,7 +117,7 @@ fn confirm(
     options: &DeleteOptions,
     ui: &mut Ui,
 ) -> Result<Answer, Failure> {
-    if !ui.can_ask() {
+    if !ui.can_ask()? {
         return Ok(Answer::Yes);
     }
     let (mut shown, mut refused) = (false, false);

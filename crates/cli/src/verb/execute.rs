@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     pub(crate) interactive: bool,
 
-    /// Give it a terminal; also done where stdin and stdout are one
+    /// Give it a terminal, and stdin; also done where stdin, stdout and stderr are one
     #[arg(short, long)]
     pub(crate) tty: bool,
 
@@ -75,7 +75,9 @@ fn directory(text: &str) -> Result<String, String> {
 pub(super) fn run(args: Args, machine: &Machine) -> Result<Status, Failure> {
     let host = machine.open().map_err(|f| f.status(Status::EXECUTE))?;
     vss_manager::inside::prepare().map_err(failed)?;
-    let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    // on a terminal inside both outputs are one, and somebody who has sent one elsewhere wants two
+    let on_terminal =
+        io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal();
     let tty = args.tty || on_terminal;
     let request = ExecuteRequest {
         argv: args.command,

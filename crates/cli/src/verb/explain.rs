@@ -86,6 +86,11 @@ impl Wanted {
                 Some(_) => error.to_string(),
             })
         })?;
+        if container.unit.is_empty() && container.says_more_than_units() {
+            let message =
+                "the options of create say how a container would be made: they need -u UNIT";
+            return Err(usage(message.to_owned()));
+        }
         match named {
             Some(name) if container.unit.is_empty() => Ok(Self::Made { name, path }),
             None if container.unit.is_empty() => Err(usage("no NAME and no -u UNIT given".into())),

@@ -1,7 +1,7 @@
 //! `start`, `stop` and `restart`: which differ in what the manager is asked for, and in the words.
 
 use clap::Args as ClapArgs;
-use vss_manager::lifecycle;
+use vss_manager::lifecycle::{self, Stop};
 use vss_manager::outcome::{StartOutcome, StopOutcome};
 
 use super::{Machine, bulk, control};
@@ -23,11 +23,31 @@ pub(crate) struct Args {
     pub(crate) names: Names,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StopArgs {
+    /// Kill all that runs in it at once; what it has not written is lost
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) common: Args,
+}
+
+impl StopArgs {
+    pub(super) fn how(&self) -> Stop {
+        if self.force {
+            Stop::Force
+        } else {
+            Stop::Graceful
+        }
+    }
+}
+
 /// What is to be done with each of the containers.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change {
     Start,
-    Stop,
+    Stop(Stop),
     Restart,
 }
 
@@ -35,7 +55,7 @@ impl Change {
     fn verb(self) -> &'static str {
         match self {
             Self::Start => "start",
-            Self::Stop => "stop",
+            Self::Stop(_) => "stop",
             Self::Restart => "restart",
         }
     }
@@ -59,9 +79,9 @@ pub(super) fn run(
             let act = |name: &_| Ok(lifecycle::start(&host, name, &control)?);
             bulk::run(names, output, ui, act, started)
         }
-        Change::Stop => {
-            let act = |name: &_| Ok(lifecycle::stop(&host, name, &control)?);
-            bulk::run(names, output, ui, act, stopped)
+        Change::Stop(how) => {
+            let act = |name: &_| Ok(lifecycle::stop(&host, name, how, &control)?);
+            bulk::run(names, output, ui, act, |outcome| stopped(outcome, how))
         }
         Change::Restart => {
             let act = |name: &_| Ok(lifecycle::restart(&host, name, &control)?);
@@ -90,10 +110,11 @@ fn address(outcome: &StartOutcome) -> String {
         .unwrap_or_default()
 }
 
-fn stopped(outcome: &StopOutcome) -> String {
+fn stopped(outcome: &StopOutcome, how: Stop) -> String {
     let name = &outcome.name;
     match (outcome.already, outcome.killed) {
         (true, _) => format!("{name} is not running"),
+        (false, true) if how == Stop::Force => format!("Stopped {name} by force"),
         (false, true) => format!("Stopped {name} by force: it did not stop in time"),
         (false, false) => format!("Stopped {name}"),
     }

@@ -25,15 +25,27 @@ const BEGUN: Duration = Duration::from_secs(10);
 /// How long a domain may take to be gone after it was destroyed.
 const GONE: Duration = Duration::from_secs(10);
 
-/// Stops a running sandbox and waits until it is gone; whether it had to be destroyed.
+/// How a sandbox is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stop {
+    /// Its systemd is asked to shut down, and destroyed only after the service's own timeout.
+    #[default]
+    Graceful,
+    /// Its processes are killed at once: nothing inside ends as it should, and data may be lost.
+    Force,
+}
+
+/// Stops a running sandbox and waits until it is gone; whether it was destroyed.
 pub(crate) fn halt(
     host: &Host,
     identity: &Identity,
     config: Option<&SandboxConfig>,
+    how: Stop,
     control: &Control<'_>,
 ) -> Result<bool> {
     let before = say_stopping(host, identity);
-    let result = take_down(host, identity, config, control);
+    let result = kill(host, identity, how)
+        .and_then(|killed| Ok(take_down(host, identity, config, control)? || killed));
     if let (Err(error), Some(before)) = (&result, before)
         && !matches!(error, Error::Cancelled)
         && host.proc().runs(before.init_pid, before.init_start)
@@ -42,6 +54,18 @@ pub(crate) fn halt(
         let _ = host.store().save_state(&identity.name, &before);
     }
     result
+}
+
+/// Has libvirt end it where that is wanted. Its runner, if there is one, finds it gone, and by what
+/// [`say_stopping`] wrote it takes that for the stop that was asked for.
+fn kill(host: &Host, identity: &Identity, how: Stop) -> Result<bool> {
+    if how == Stop::Graceful {
+        return Ok(false);
+    }
+    let libvirt = host.hypervisor()?;
+    let runs = libvirt.find(identity.uuid)?.is_some();
+    libvirt.destroy(identity.uuid)?;
+    Ok(runs)
 }
 
 /// Says that a stop is under way, for whoever asks or wants to start it meanwhile; what was said

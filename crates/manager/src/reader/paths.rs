@@ -82,12 +82,14 @@ pub(super) fn tree(
     root: &Root,
     path: &AbsPath,
     watches: &dyn Fn(&AbsPath) -> bool,
+    go_on: &dyn Fn() -> Result<()>,
 ) -> Result<TreeFacts> {
     let mut facts = TreeFacts::default();
     if root.metadata(path.as_path())?.is_none() {
         return Ok(facts);
     }
     root.walk(path.as_path(), &mut |node| -> Result<()> {
+        go_on()?;
         match node.metadata.kind {
             Kind::File => {
                 facts.bytes += node.metadata.size;
@@ -114,12 +116,17 @@ pub(super) fn tree(
     Ok(facts)
 }
 
-pub(super) fn directories(root: &Root, path: &AbsPath) -> Result<Vec<AbsPath>> {
+pub(super) fn directories(
+    root: &Root,
+    path: &AbsPath,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Vec<AbsPath>> {
     let mut found = Vec::new();
     if !matches!(root.metadata(path.as_path())?, Some(m) if m.is_directory()) {
         return Ok(found);
     }
     root.walk(path.as_path(), &mut |node| -> Result<()> {
+        go_on()?;
         if node.metadata.is_directory() && node.path != path && found.len() < MAX_DIRECTORIES {
             found.push(node.path.clone());
         }
@@ -136,12 +143,17 @@ pub(super) fn text(root: &Root, path: &AbsPath) -> Result<Option<String>> {
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-pub(super) fn mentions(root: &Root, path: &AbsPath) -> Result<Vec<Mention>> {
+pub(super) fn mentions(
+    root: &Root,
+    path: &AbsPath,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Vec<Mention>> {
     let mut files = Vec::new();
     if root.metadata(path.as_path())?.is_none() {
         return Ok(Vec::new());
     }
     root.walk(path.as_path(), &mut |node| -> Result<()> {
+        go_on()?;
         let small = node.metadata.kind == Kind::File && node.metadata.size <= MAX_TEXT;
         if small && files.len() < MAX_MENTIONING {
             files.push(node.path.clone());

@@ -54,6 +54,12 @@ fn a50_a_create_that_was_torn_off_is_undone_by_the_next_command() {
             list.iter().all(|l| l.state == SandboxState::Incomplete),
             "step {step}: {list:?}"
         );
+        for entry in &list {
+            match inventory::status(&world.host(), &entry.name) {
+                Ok(status) => assert_eq!(status.entry.state, SandboxState::Incomplete),
+                Err(error) => assert!(matches!(error, Error::Unfinished { .. }), "{error}"),
+            }
+        }
         let watch = Watch::default();
         recover(&world.host(), &watch.control()).unwrap();
         assert_eq!(

@@ -293,3 +293,32 @@ fn a29_a_label_that_the_policy_does_not_know_is_refused_before_any_change() {
     assert!(matches!(error, Error::Selinux(_)), "{error}");
     assert_eq!(world.snapshot(), before);
 }
+
+/// A tree may be huge, or on a network that hangs.
+#[test]
+fn planning_ends_where_it_is_told_to() {
+    let world = World::new();
+    let rules = crate::rules::load(&world.host()).unwrap();
+    let (host, request) = (world.host(), request("web1"));
+    let read = |go_on: &dyn Fn() -> crate::Result<()>| {
+        crate::reader::read(&host, &request, &rules, &mut vss_plan::Facts::new(), go_on)
+    };
+    let asked = std::cell::Cell::new(0);
+    let count = || {
+        asked.set(asked.get() + 1);
+        Ok(())
+    };
+    read(&count).unwrap();
+    let all = asked.take();
+    for last in [0, all / 2, all - 1] {
+        asked.set(0);
+        let error = read(&|| {
+            count()?;
+            if asked.get() > last {
+                return Err(Error::Cancelled);
+            }
+            Ok(())
+        });
+        assert!(matches!(error, Err(Error::Cancelled)), "{last} of {all}");
+    }
+}

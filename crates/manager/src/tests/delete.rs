@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::world::{Watch, World, name};
 use crate::delete::{DeleteOptions, delete, plan};
 use crate::error::{Error, Kind, Result};
+use crate::lifecycle::Stop;
 use crate::outcome::{DeleteOutcome, Part};
 
 const CONTENT: &str = "var/lib/libvirt/filesystems/web1";
@@ -406,7 +407,14 @@ fn a22_the_unit_of_a_package_is_neither_disabled_nor_stopped() {
     let host = world.host();
     let found = crate::traces::find(&host, &name("web1")).unwrap().unwrap();
     let watch = Watch::default();
-    crate::lifecycle::halt(&host, &found.identity, None, &watch.control()).unwrap();
+    crate::lifecycle::halt(
+        &host,
+        &found.identity,
+        None,
+        Stop::Graceful,
+        &watch.control(),
+    )
+    .unwrap();
     run(&world, DeleteOptions::default()).unwrap();
     assert!(world.exists(theirs) && !world.exists(UNIT));
     let calls = services.calls();

@@ -8,7 +8,8 @@ use vss_model::{InnerState, SandboxState};
 use super::world::{Watch, World, name};
 use crate::delete::{DeleteOptions, delete};
 use crate::error::{Error, Kind};
-use crate::{inventory, lifecycle};
+use crate::inventory;
+use crate::lifecycle::{self, Stop};
 
 #[test]
 fn a_start_goes_through_the_hosts_systemd() {
@@ -125,7 +126,13 @@ fn a49_a_domain_of_the_same_name_and_another_uuid_is_not_ours() {
         label: None,
     });
     let watch = Watch::default();
-    let stopped = lifecycle::stop(&world.host(), &name("web1"), &watch.control()).unwrap();
+    let stopped = lifecycle::stop(
+        &world.host(),
+        &name("web1"),
+        Stop::Graceful,
+        &watch.control(),
+    )
+    .unwrap();
     assert!(stopped.already && !stopped.killed);
     use vss_libvirt::Hypervisor;
     assert!(hypervisor.find(uuid).unwrap().is_some());
@@ -145,7 +152,13 @@ fn a_stopped_one_whose_unit_is_about_to_restart_is_stopped_too() {
         },
     );
     let watch = Watch::default();
-    lifecycle::stop(&world.host(), &name("web1"), &watch.control()).unwrap();
+    lifecycle::stop(
+        &world.host(),
+        &name("web1"),
+        Stop::Graceful,
+        &watch.control(),
+    )
+    .unwrap();
     assert!(
         services
             .calls()

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use vss_config::{Confined, Failure, Places, RuntimeState, Store};
+use vss_config::{Confined, Failure, Phase, Places, RuntimeState, Store};
 use vss_libvirt::{Hypervisor, Libvirt, RunningDomain, Uri};
 use vss_model::{SandboxConfig, SandboxName};
 use vss_runner::handover::Options;
@@ -95,6 +95,12 @@ impl Sandbox {
         }
         let earlier = earlier.filter(|state| state.uuid == self.config.uuid);
         earlier.and_then(|state| state.confined.clone())
+    }
+
+    /// Whether a command says that it is stopping it.
+    pub(crate) fn is_stopping(&self) -> Result<bool, Error> {
+        let state = self.store.state(self.name())?;
+        Ok(state.is_some_and(|s| s.uuid == self.config.uuid && s.phase == Phase::Stopping))
     }
 
     pub(crate) fn units(&self) -> Vec<String> {
