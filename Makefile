@@ -82,14 +82,21 @@ install:
 	install -D -m 0644 man/virt-sandbox-service.1 $(datadir)/man/man1/virt-sandbox-service.1
 	install -D -m 0644 man/virt_sandbox_selinux.8 $(datadir)/man/man8/virt_sandbox_selinux.8
 
+# Containers that are left would have units whose programs are gone.
 uninstall:
+	@[ -n "$(DESTDIR)" ] || ! ls /etc/libvirt-sandbox/services/*.sandbox >/dev/null 2>&1 || \
+	{ echo 'there are containers: virt-sandbox-service list -q | xargs virt-sandbox-service delete --force --yes' >&2; exit 2; }
 	rm -f $(bindir)/virt-sandbox-service $(datadir)/man/man1/virt-sandbox-service.1 \
 		$(datadir)/man/man8/virt_sandbox_selinux.8
 	rm -f $(addprefix $(libexecdir)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init)
 	rm -f $(libdir)/sysctl.d/50-virt-sandbox.conf
-	rm -rf $(datadir)/virt-sandbox $(libdir)/virt-sandbox
+	rm -f $(addprefix $(libdir)/virt-sandbox/,$(rules)) $(datadir)/virt-sandbox/network.xml
+	-rmdir --ignore-fail-on-non-empty $(datadir)/virt-sandbox $(libdir)/virt-sandbox/rules.d \
+		$(libdir)/virt-sandbox $(DESTDIR)/etc/virt-sandbox/rules.d $(DESTDIR)/etc/virt-sandbox
 
 policy install-policy uninstall-policy:
+	@[ $(PREFIX) = /usr ] || \
+	{ echo 'the module labels programs below /usr/bin and /usr/libexec: it needs PREFIX=/usr' >&2; exit 2; }
 	@$(MAKE) --no-print-directory -C policy $(if $(filter policy,$@),all,$@)
 
 clean:
