@@ -76,7 +76,7 @@ install:
 	install -d -m 0755 $(libexecdir)
 	install -m 0755 $(addprefix $(release)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init) $(libexecdir)
 	install -D -m 0644 units/network.xml $(datadir)/virt-sandbox/network.xml
-	install -D -m 0644 units/sysctl.conf $(libdir)/sysctl.d/50-virt-sandbox.conf
+	install -D -m 0644 units/sysctl.conf $(libdir)/sysctl.d/10-virt-sandbox.conf
 	install -d -m 0755 $(libdir)/virt-sandbox/rules.d $(DESTDIR)/etc/virt-sandbox/rules.d
 	$(if $(rules),install -m 0644 $(rules) $(libdir)/virt-sandbox/rules.d)
 	install -D -m 0644 man/virt-sandbox-service.1 $(datadir)/man/man1/virt-sandbox-service.1
@@ -89,7 +89,7 @@ uninstall:
 	rm -f $(bindir)/virt-sandbox-service $(datadir)/man/man1/virt-sandbox-service.1 \
 		$(datadir)/man/man8/virt_sandbox_selinux.8
 	rm -f $(addprefix $(libexecdir)/,virt-sandbox-run virt-sandbox-wait virt-sandbox-init)
-	rm -f $(libdir)/sysctl.d/50-virt-sandbox.conf
+	rm -f $(libdir)/sysctl.d/10-virt-sandbox.conf
 	rm -f $(addprefix $(libdir)/virt-sandbox/,$(rules)) $(datadir)/virt-sandbox/network.xml
 	-rmdir --ignore-fail-on-non-empty $(datadir)/virt-sandbox $(libdir)/virt-sandbox/rules.d \
 		$(libdir)/virt-sandbox $(DESTDIR)/etc/virt-sandbox/rules.d $(DESTDIR)/etc/virt-sandbox
