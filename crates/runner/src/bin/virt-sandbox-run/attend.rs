@@ -67,11 +67,11 @@ pub(crate) fn run(
                         Ok(waiter) => waiter.replace_this(sandbox, lock, &watch.upstream),
                         Err(error) => error,
                     };
-                    take_down(sandbox, &mut watch)?;
+                    take_down(sandbox, &mut watch);
                     return Err(ended::give_up(sandbox, error));
                 }
                 Ok(Waited::Failed(trouble)) => {
-                    take_down(sandbox, &mut watch)?;
+                    take_down(sandbox, &mut watch);
                     return ended::fail(sandbox, &watch.console, &trouble);
                 }
                 Ok(Waited::Gone) => evidence.wait_status = sys::wait_status(held.container.fd()),
@@ -80,7 +80,7 @@ pub(crate) fn run(
                     evidence.killed = !shut_down(sandbox, &mut watch)?;
                 }
                 Err(error) => {
-                    take_down(sandbox, &mut watch)?;
+                    take_down(sandbox, &mut watch);
                     return Err(ended::give_up(sandbox, error));
                 }
             }
@@ -271,13 +271,15 @@ pub(crate) fn stop(sandbox: &Sandbox, parts: Parts, domain: &RunningDomain) -> R
 }
 
 /// Shuts a container down that did not come up. libvirt's controller may outlive it for a moment,
-/// in which a domain without a first process is in the way of whatever comes next.
-fn take_down(sandbox: &Sandbox, watch: &mut Watch) -> Result<(), Error> {
-    shut_down(sandbox, watch)?;
+/// in which a domain without a first process is in the way of whatever comes next. What fails of it
+/// goes to the log: why the container did not come up is to be told.
+fn take_down(sandbox: &Sandbox, watch: &mut Watch) {
+    if let Err(error) = shut_down(sandbox, watch) {
+        say(&chain(&error));
+    }
     if let Ok(Err(error)) = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid)) {
         say(&chain(&error));
     }
-    Ok(())
 }
 
 /// Has systemd inside power off, and waits; after the time that the unit inside has for it, the
