@@ -1,12 +1,12 @@
 //! What a config names although another sandbox has it: configs are edited, reservations are not.
 
-use vss_model::{IdRange, SandboxConfig, SandboxName};
+use vss_model::{CategorySet, IdRange, SandboxConfig, SandboxName};
 
 use crate::Result;
 use crate::durable;
 use crate::reservation::{
-    AddressReservation, LabelFile, UsersReservation, address_name, categories_of, label_name,
-    mac_name, read,
+    AddressReservation, LabelFile, UsersReservation, address_name, categories_of, excludes,
+    label_name, mac_name, read,
 };
 use crate::store::Store;
 
@@ -38,24 +38,25 @@ impl Store {
     }
 
     fn label_claimed(&self, config: &SandboxConfig) -> Result<Option<Claim>> {
-        let categories = config.label.level().categories();
+        let (low, clearance) = (
+            config.label.level().categories(),
+            config.label.level().clearance(),
+        );
         let directory = self.places().labels();
-        for own in [label_name(categories, config.uuid), config.uuid.to_string()] {
+        for own in [label_name(clearance, config.uuid), config.uuid.to_string()] {
             if let Some(file) = read::<LabelFile>(&directory.join(own))?
                 && file.uuid == config.uuid
-                && file.level.categories() == categories
+                && file.level.categories() == clearance
             {
                 return Ok(None);
             }
         }
+        let excludes = |held: &CategorySet| excludes(held, low) || excludes(held, clearance);
         for name in durable::names(&directory)? {
-            let related = match name.to_str().and_then(categories_of) {
-                Some(other) => other.relates_to(categories),
-                None => true,
-            };
-            if related
+            let named = name.to_str().and_then(categories_of);
+            if named.is_none_or(|held| excludes(&held))
                 && let Some(file) = read::<LabelFile>(&directory.join(name))?
-                && file.level.categories().relates_to(categories)
+                && excludes(file.level.categories())
                 && self.is_another(config, file.uuid, &file.name)
             {
                 return Ok(Some(Claim {

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vss_model::{
-    CategorySet, IdRange, Level, MacAddress, NetworkConfig, SandboxConfig, SandboxName,
+    Category, CategorySet, IdRange, Level, MacAddress, NetworkConfig, SandboxConfig, SandboxName,
 };
 
 use crate::durable::{self, Existing, Placed, Staged};
@@ -95,7 +95,7 @@ struct Owner {
 
 impl Store {
     /// Reserves a label. `false` where another sandbox has a label of which one contains the
-    /// other; the same reservation once more is `true`.
+    /// other, unless that has no category or all of them; the same reservation once more is `true`.
     ///
     /// # Errors
     /// Where the reservations can't be read or written.
@@ -111,7 +111,7 @@ impl Store {
             let path = directory.join(&file);
             // 500 names are read faster than 500 files
             let related = match file.to_str().and_then(categories_of) {
-                Some(other) => other.relates_to(categories),
+                Some(other) => excludes(&other, categories),
                 None => true,
             };
             if !related {
@@ -119,7 +119,7 @@ impl Store {
             }
             if let Some(other) = read::<LabelFile>(&path)?
                 && other.uuid != uuid
-                && other.level.categories().relates_to(categories)
+                && excludes(other.level.categories(), categories)
             {
                 return Ok(false);
             }
@@ -127,8 +127,9 @@ impl Store {
         self.place_label(&label_name(categories, uuid), categories, name, uuid)
     }
 
-    /// Reserves a label that another sandbox may have too (`--allow-shared-label`): no other gets
-    /// it, or one that is related to it, by [`reserve_label`](Self::reserve_label).
+    /// Reserves a label that another sandbox may have too (`--allow-shared-label`), a range by its
+    /// clearance: no other gets it, or one that is related to it, by
+    /// [`reserve_label`](Self::reserve_label).
     ///
     /// # Errors
     /// Where the reservation can't be written.
@@ -424,6 +425,13 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         })
 }
 
+/// Whether a label that is held keeps another sandbox from one that it wants. None of the categories
+/// is within everyone's reach and all of them reach everyone: no choice could avoid those, and the
+/// planner doesn't try to either (`avoidable` of its allocator).
+pub(crate) fn excludes(held: &CategorySet, wanted: &CategorySet) -> bool {
+    !held.is_empty() && held.len() < usize::from(Category::COUNT) && held.relates_to(wanted)
+}
+
 pub(crate) fn label_name(categories: &CategorySet, uuid: Uuid) -> String {
     let name = categories.to_string();
     if name.is_empty() || name.len() > LONGEST_NAME {
@@ -445,7 +453,7 @@ pub(crate) fn address_name(network: &NetworkConfig) -> String {
 
 /// The names of the reservations that a config tells of.
 fn names_of(config: &SandboxConfig) -> Vec<OsString> {
-    let label = label_name(config.label.level().categories(), config.uuid);
+    let label = label_name(config.label.level().clearance(), config.uuid);
     let address = config.network.as_ref().map(address_name);
     // a shared label is reserved under the UUID
     [label, config.uuid.to_string()]

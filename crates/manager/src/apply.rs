@@ -204,7 +204,7 @@ impl Apply<'_> {
 
     fn reserve(&self, uuid: Uuid) -> Result<bool> {
         let (store, config) = (self.host.store(), &self.plan.config);
-        let categories = config.label.level().categories();
+        let categories = config.label.level().clearance();
         if self.plan.request.allow_shared_label {
             store.reserve_shared_label(categories, &config.name, uuid)?;
         } else if !store.reserve_label(categories, &config.name, uuid)? {

@@ -72,6 +72,39 @@ fn a_label_that_was_to_be_shared_is_nobody_elses() {
 }
 
 #[test]
+fn a_label_that_no_choice_avoids_claims_nothing() {
+    for shared in ["s0", "s0:c0.c1023", "s0-s0:c0.c1023"] {
+        let World { root: _root, store } = world();
+        let a = made(&store, "a", 1, "s0:c1,c2");
+        let mut sharer = config("c", 3);
+        sharer.label = sharer.label.with_level(shared.parse().unwrap());
+        sharer.network = None;
+        let clearance = sharer.label.level().clearance();
+        store
+            .reserve_shared_label(clearance, &sharer.name, sharer.uuid)
+            .unwrap();
+        store.save(&sharer).unwrap();
+        assert_eq!(store.claim(&sharer).unwrap(), None, "{shared}");
+        let mut edited = a.clone();
+        edited.label = a.label.with_level("s0:c5,c6".parse().unwrap());
+        assert_eq!(store.claim(&edited).unwrap(), None, "{shared}");
+    }
+}
+
+#[test]
+fn a_range_claims_what_its_upper_end_reaches() {
+    let World { root: _root, store } = world();
+    made(&store, "a", 1, "s0:c1,c2");
+    let b = made(&store, "b", 2, "s0:c3,c4");
+    for level in ["s0:c3,c4-s0:c1.c4", "s0:c3,c4-s0:c0.c1023"] {
+        let mut edited = b.clone();
+        edited.label = b.label.with_level(level.parse().unwrap());
+        let claim = store.claim(&edited).unwrap().unwrap();
+        assert_eq!(claim.owner.as_str(), "a", "{level}");
+    }
+}
+
+#[test]
 fn what_a_crash_left_reserved_is_nobodys() {
     let World { root: _root, store } = world();
     let a = made(&store, "a", 1, "s0:c1,c2");
