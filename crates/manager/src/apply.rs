@@ -113,13 +113,11 @@ impl Apply<'_> {
             return Ok(None);
         }
         self.begin(Part::Content)?;
-        self.identity.make_content_parent(host)?;
+        let (content, root) = self.identity.stage_content(host, config.private_users)?;
         if let Some(users) = config.private_users {
             self.begin(Part::Access)?;
             self.identity.admit(host, users)?;
         }
-        let content = self.identity.content_on(host)?;
-        let root = content.stage(config.private_users)?;
         label::label_top(host, &root, &config.file_label)?;
         let files = populate::populate(host, self.plan, &root, self.control)?;
         self.control.check()?;

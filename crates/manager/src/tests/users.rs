@@ -4,14 +4,16 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
-use vss_model::{IdRange, SandboxConfig};
+use vss_model::{IdRange, SandboxConfig, Uuid};
 
-use super::world::{Watch, World, name, private};
+use super::world::{Watch, World, name, private, request};
+use crate::control::{Control, Observer};
 use crate::create::CreateOptions;
 use crate::delete::{DeleteOptions, delete};
 use crate::error::{Error, Kind};
 use crate::inventory;
 use crate::outcome::Part;
+use crate::removal::{self, Identity};
 
 const PARENT: &str = "var/lib/libvirt/filesystems";
 
@@ -176,6 +178,61 @@ fn a_directory_that_lets_others_in_takes_no_content() {
         "{error}"
     );
     assert_eq!(world.snapshot(), before);
+}
+
+/// Ends the delete of another sandbox at each step of a verb.
+struct Settling<'a>(&'a World);
+
+impl std::fmt::Debug for Settling<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Settling")
+    }
+}
+
+impl Observer for Settling<'_> {
+    fn begins(&self, _part: Part) {
+        let gone = Identity {
+            name: name("gone"),
+            uuid: Uuid::from_u128(9),
+            content: format!("/{PARENT}/gone").parse().unwrap(),
+            host_unit: None,
+            stray_unit: None,
+            users: None,
+        };
+        removal::settle(&self.0.host(), &gone).unwrap();
+    }
+
+    fn copying(&self, _bytes: u64) {
+        self.begins(Part::Content);
+    }
+
+    fn copied_all(&self) {
+        self.begins(Part::Content);
+    }
+}
+
+#[test]
+fn a_delete_that_ends_meanwhile_opens_no_directory_under_a_create() {
+    for request in [request("web1"), private("web1")] {
+        for made_before in [true, false] {
+            let world = World::new();
+            if made_before {
+                fs::create_dir_all(world.path(PARENT)).unwrap();
+                let open = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(world.path(PARENT), open).unwrap();
+            }
+            let before = world.snapshot();
+            let control = Control {
+                cancelled: &Watch::default().cancelled,
+                observer: &Settling(&world),
+            };
+            let options = CreateOptions { enable: true };
+            crate::create::create(&world.host(), &request, &options, &control).unwrap();
+            assert_eq!(mode(&world, PARENT) & 0o707, 0o700);
+            remove(&world, "web1", DeleteOptions::default());
+            assert_eq!(world.snapshot(), before);
+        }
+    }
 }
 
 #[test]
