@@ -118,7 +118,11 @@ impl Store {
     /// Whether a reservation is of another sandbox, and not of one that a crash left nothing else
     /// of. One whose config can't be read has it still.
     fn is_another(&self, config: &SandboxConfig, uuid: uuid::Uuid, name: &SandboxName) -> bool {
-        let has_config = || !matches!(self.uuid_of(name), Ok(found) if found != Some(uuid));
+        let has_config = || match self.uuid_of(name) {
+            Ok(None) => self.exists(name),
+            Ok(found) => found == Some(uuid),
+            Err(_) => true,
+        };
         let is_made = || self.places().journal(name).exists();
         uuid != config.uuid && (has_config() || is_made())
     }

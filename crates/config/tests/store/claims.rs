@@ -1,5 +1,8 @@
 //! What an edited config names of another sandbox's.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use vss_config::Store;
 use vss_model::{Level, SandboxConfig, Uuid};
 
@@ -112,4 +115,24 @@ fn what_a_crash_left_reserved_is_nobodys() {
     anew.uuid = Uuid::from_u128(9);
     store.save_over(&anew).unwrap();
     assert_eq!(store.claim(&anew).unwrap(), None);
+}
+
+#[test]
+fn one_whose_config_can_t_be_read_has_what_it_reserved() {
+    let World { root: _root, store } = world();
+    let a = made(&store, "a", 1, "s0:c1,c2");
+    let mut b = made(&store, "b", 2, "s0:c3,c4");
+    b.label = a.label.clone();
+    let file = store.places().config(&a.name);
+    for damaged in ["[[[", ""] {
+        fs::write(&file, damaged).unwrap();
+        let claim = store.claim(&b).unwrap().unwrap();
+        assert_eq!(claim.owner, a.name, "{damaged:?}");
+    }
+    // nor can one that anybody may have written
+    store.save_over(&a).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(store.claim(&b).unwrap().unwrap().owner, a.name);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(store.claim(&b).unwrap(), None);
 }
