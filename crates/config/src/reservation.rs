@@ -1,14 +1,18 @@
 //! Labels, addresses and users that are spoken for, from before a sandbox has a config until it is gone.
 //!
 //! A reservation is a file; that it exists is the reservation, so it survives a crash. Comparing
-//! with all others and making it happen under one short lock. A reservation whose UUID has neither
-//! journal nor config was left behind by a crash; [`Store::collect`] takes it away.
+//! with all others and making it happen under one short lock.
+//!
+//! Only [`Store::release`] gives reservations back, for whoever undoes a create or finishes a delete:
+//! the journal of either is there before the first reservation and until after the last, so a crash
+//! leaves none that nobody finds. Where a config was removed by hand they stay until the sandbox is
+//! deleted, because its content has that label and those users still.
 //!
 //! A reservation lasts from [`Store::sync_reservations`], which comes before the config: until then
 //! it is of a change that a loss of power would undo. Such a loss may leave an empty file, which
 //! reserves nothing.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -89,7 +93,6 @@ pub(crate) struct LabelFile {
 /// What every reservation says.
 #[derive(Deserialize)]
 struct Owner {
-    name: SandboxName,
     uuid: Uuid,
 }
 
@@ -259,7 +262,8 @@ impl Store {
         rustix::fs::syncfs(&open).context("sync", &directory)
     }
 
-    /// Gives back all that a UUID reserved; whether there was any.
+    /// Gives back all that a UUID reserved; whether there was any. What attempts of anybody that were
+    /// cut short left goes too.
     ///
     /// # Errors
     /// Where a reservation can't be read or removed.
@@ -271,6 +275,7 @@ impl Store {
                 any |= durable::remove(&path)?;
             }
         }
+        self.remove_torn()?;
         Ok(any)
     }
 
@@ -332,42 +337,6 @@ impl Store {
         let addresses = self.in_use_beside(&[])?.addresses;
         let in_use = addresses.iter().any(|address| address.network == network);
         Ok((!in_use).then(release))
-    }
-
-    /// Takes away the reservations that a crash left behind: those of a UUID that has neither
-    /// journal nor config. A sandbox whose journal or config can't be read keeps its own.
-    /// Returns the UUIDs whose reservations went.
-    ///
-    /// # Errors
-    /// Where a reservation can't be read or removed.
-    pub fn collect(&self) -> Result<BTreeSet<Uuid>> {
-        let _lock = self.lock_reservations()?;
-        // reservations first, journals next, configs last: a change makes its journal before it
-        // reserves, and its config before its journal goes, so that a live one is seen in time
-        let reserved = self.reservations()?;
-        let mut live: BTreeSet<Uuid> = BTreeSet::new();
-        let mut unreadable: BTreeSet<SandboxName> = BTreeSet::new();
-        for name in self.pending()? {
-            match self.journal_uuid(&name) {
-                Ok(uuid) => live.extend(uuid),
-                Err(_) => drop(unreadable.insert(name)),
-            }
-        }
-        for name in self.names()? {
-            match self.uuid_of(&name) {
-                Ok(Some(uuid)) => drop(live.insert(uuid)),
-                Ok(None) | Err(_) => drop(unreadable.insert(name)),
-            }
-        }
-        let mut gone = BTreeSet::new();
-        for (path, owner) in reserved {
-            if !live.contains(&owner.uuid) && !unreadable.contains(&owner.name) {
-                durable::remove(&path)?;
-                gone.insert(owner.uuid);
-            }
-        }
-        self.remove_torn()?;
-        Ok(gone)
     }
 
     fn reservations(&self) -> Result<Vec<(PathBuf, Owner)>> {

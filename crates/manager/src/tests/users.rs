@@ -120,6 +120,33 @@ fn a_lost_reservation_or_config_keeps_no_access() {
     }
 }
 
+/// Its content has the label and the users still, and they are let through to it.
+#[test]
+fn what_a_lost_config_reserved_is_nobody_elses_until_the_sandbox_is_deleted() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create_private("web1").unwrap();
+    let lost = config(&world, "web1");
+    world.remove("etc/libvirt-sandbox/services/web1.sandbox");
+    let watch = Watch::default();
+    crate::recover::recover(&world.host(), &watch.control()).unwrap();
+    world.create_private("web2").unwrap();
+    let host = world.host();
+    let reserved = || {
+        let in_use = host.store().in_use().unwrap();
+        let labels = in_use.labels.iter().map(|r| r.uuid);
+        let addresses = in_use.addresses.iter().map(|r| r.uuid);
+        let users = in_use.users.iter().map(|r| r.uuid);
+        let all = labels.chain(addresses).chain(users);
+        all.filter(|uuid| *uuid == lost.uuid).count()
+    };
+    assert_eq!(reserved(), 3);
+    remove(&world, "web1", DeleteOptions::default());
+    assert_eq!(reserved(), 0);
+    remove(&world, "web2", DeleteOptions::default());
+    assert_eq!(world.snapshot(), before);
+}
+
 #[test]
 fn users_that_the_host_has_are_not_taken() {
     let world = World::new();
