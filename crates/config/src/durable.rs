@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -32,23 +33,47 @@ pub(crate) enum Placed {
 /// Puts a file with these bytes, mode 0600, at `path`, so that whoever looks finds the old state
 /// or the whole new one, after a loss of power too.
 pub(crate) fn place(path: &Path, bytes: &[u8], existing: Existing) -> Result<Placed> {
-    let mut staged = Staged::write(path, bytes)?;
+    finish(Staged::write(path, bytes)?, existing)
+}
+
+/// The same in place of whatever is there, for a file whose writers have no lock in common: whoever
+/// is last is heard, and none is in the way of another. [`remove_attempts`] removes what a crash
+/// left.
+pub(crate) fn replace_unlocked(path: &Path, bytes: &[u8]) -> Result<()> {
+    let staged = Staged::write_as(path, unique_name(path), bytes)?;
+    finish(staged, Existing::Replace).map(drop)
+}
+
+fn finish(mut staged: Staged, existing: Existing) -> Result<Placed> {
     staged.sync()?;
     let placed = staged.put(existing)?;
     if placed == Placed::Done {
-        sync_directory_of(path)?;
+        sync_directory_of(&staged.path)?;
     }
     Ok(placed)
 }
 
 /// A name that no reader takes for a stored file: it begins with a dot. It is the same for every
 /// attempt, so that what a crash left behind is overwritten or removed by the next; whoever writes
-/// holds the lock of what is written.
+/// holds the lock of what is written, or uses [`replace_unlocked`].
 pub(crate) fn temporary_name(path: &Path) -> PathBuf {
+    path.with_file_name(attempt(path, "new"))
+}
+
+/// A temporary name that no other attempt has at the same time, of this process or of another.
+fn unique_name(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    path.with_file_name(attempt(path, &format!("{process}.{number}.new")))
+}
+
+fn attempt(path: &Path, ending: &str) -> OsString {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(".new");
-    path.with_file_name(name)
+    name.push(".");
+    name.push(ending);
+    name
 }
 
 /// A file that has its bytes and not yet its name. Without ever getting it, it goes with this
@@ -68,7 +93,10 @@ pub struct Staged {
 impl Staged {
     /// Writes it, mode 0600, under its temporary name.
     pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let temporary = temporary_name(path);
+        Self::write_as(path, temporary_name(path), bytes)
+    }
+
+    fn write_as(path: &Path, temporary: PathBuf, bytes: &[u8]) -> Result<Self> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         // of the file and not of its temporary name: where nothing can be written that name says
@@ -162,6 +190,24 @@ pub(crate) fn remove_temporary(path: &Path) -> Result<()> {
     unlink(&temporary).context("remove", &temporary).map(drop)
 }
 
+/// Removes what cut-short attempts to write a file left, under whatever temporary name. One that is
+/// not cut short fails for it.
+pub(crate) fn remove_attempts(path: &Path) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let beginning = attempt(path, "");
+    if !directory.is_dir() {
+        return Ok(());
+    }
+    for name in all_names(directory)? {
+        let name_bytes = name.as_encoded_bytes();
+        if name_bytes.starts_with(beginning.as_encoded_bytes()) && name_bytes.ends_with(b".new") {
+            let left = directory.join(name);
+            unlink(&left).context("remove", &left)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes renames and removals in the directory of `path` last.
 pub(crate) fn sync_directory_of(path: &Path) -> Result<()> {
     sync_directory(path.parent().unwrap_or(Path::new("/")))
@@ -216,20 +262,23 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 /// The names in a directory that are no temporary files and no directories of ours (those begin
 /// with a dot), sorted; none where there is no such directory.
 pub(crate) fn names(directory: &Path) -> Result<Vec<OsString>> {
+    let mut names = all_names(directory)?;
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
+    names.sort();
+    Ok(names)
+}
+
+/// All names in a directory; none where there is no such directory.
+fn all_names(directory: &Path) -> Result<Vec<OsString>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).context("list", directory),
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.context("list", directory)?.file_name();
-        if !name.as_encoded_bytes().starts_with(b".") {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
+    entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<std::io::Result<_>>()
+        .context("list", directory)
 }
 
 /// Removes an empty directory; `false` where it isn't there, isn't empty or something is mounted on

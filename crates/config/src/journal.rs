@@ -118,13 +118,6 @@ impl Store {
         }))
     }
 
-    /// The UUID of the sandbox whose change was cut short or is under way. Changes nothing, so
-    /// that it may be asked of a change of another process.
-    pub(crate) fn journal_uuid(&self, name: &SandboxName) -> Result<Option<Uuid>> {
-        let read = read_journal(&self.places().journal(name), name)?;
-        Ok(read.map(|read| read.beginning.uuid))
-    }
-
     /// The sandboxes of which a change was cut short or is under way, sorted.
     ///
     /// # Errors

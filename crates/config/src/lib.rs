@@ -17,9 +17,8 @@
 //! 1. [`Store::lock`] the name, so that nobody else changes it.
 //! 2. [`Store::journal`] tells whether an earlier change was cut short, to be finished or undone.
 //! 3. [`Store::begin`] a journal: its first record holds verb, name, content and UUID.
-//! 4. [`Store::reserve_label`], [`Store::reserve_address`], [`Store::reserve_users`]: after the journal, because a
-//!    reservation whose UUID has neither journal nor config counts as left behind
-//!    ([`Store::collect`]).
+//! 4. [`Store::reserve_label`], [`Store::reserve_address`], [`Store::reserve_users`]: after the journal, because
+//!    only who undoes or finishes a change finds what it reserved ([`Store::release`]).
 //! 5. Each step is recorded before it is done, at the beginning or by [`Journal::record`].
 //! 6. [`Store::save`] the config, [`Journal::finish`].
 //!

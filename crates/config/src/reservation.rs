@@ -1,14 +1,18 @@
 //! Labels, addresses and users that are spoken for, from before a sandbox has a config until it is gone.
 //!
 //! A reservation is a file; that it exists is the reservation, so it survives a crash. Comparing
-//! with all others and making it happen under one short lock. A reservation whose UUID has neither
-//! journal nor config was left behind by a crash; [`Store::collect`] takes it away.
+//! with all others and making it happen under one short lock.
+//!
+//! Only [`Store::release`] gives reservations back, for whoever undoes a create or finishes a delete:
+//! the journal of either is there before the first reservation and until after the last, so a crash
+//! leaves none that nobody finds. Where a config was removed by hand they stay until the sandbox is
+//! deleted, because its content has that label and those users still.
 //!
 //! A reservation lasts from [`Store::sync_reservations`], which comes before the config: until then
 //! it is of a change that a loss of power would undo. Such a loss may leave an empty file, which
 //! reserves nothing.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -18,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vss_model::{
-    CategorySet, IdRange, Level, MacAddress, NetworkConfig, SandboxConfig, SandboxName,
+    Category, CategorySet, IdRange, Level, MacAddress, NetworkConfig, SandboxConfig, SandboxName,
 };
 
 use crate::durable::{self, Existing, Placed, Staged};
@@ -89,13 +93,12 @@ pub(crate) struct LabelFile {
 /// What every reservation says.
 #[derive(Deserialize)]
 struct Owner {
-    name: SandboxName,
     uuid: Uuid,
 }
 
 impl Store {
     /// Reserves a label. `false` where another sandbox has a label of which one contains the
-    /// other; the same reservation once more is `true`.
+    /// other, unless that has no category or all of them; the same reservation once more is `true`.
     ///
     /// # Errors
     /// Where the reservations can't be read or written.
@@ -111,7 +114,7 @@ impl Store {
             let path = directory.join(&file);
             // 500 names are read faster than 500 files
             let related = match file.to_str().and_then(categories_of) {
-                Some(other) => other.relates_to(categories),
+                Some(other) => excludes(&other, categories),
                 None => true,
             };
             if !related {
@@ -119,7 +122,7 @@ impl Store {
             }
             if let Some(other) = read::<LabelFile>(&path)?
                 && other.uuid != uuid
-                && other.level.categories().relates_to(categories)
+                && excludes(other.level.categories(), categories)
             {
                 return Ok(false);
             }
@@ -127,8 +130,9 @@ impl Store {
         self.place_label(&label_name(categories, uuid), categories, name, uuid)
     }
 
-    /// Reserves a label that another sandbox may have too (`--allow-shared-label`): no other gets
-    /// it, or one that is related to it, by [`reserve_label`](Self::reserve_label).
+    /// Reserves a label that another sandbox may have too (`--allow-shared-label`), a range by its
+    /// clearance: no other gets it, or one that is related to it, by
+    /// [`reserve_label`](Self::reserve_label).
     ///
     /// # Errors
     /// Where the reservation can't be written.
@@ -258,7 +262,8 @@ impl Store {
         rustix::fs::syncfs(&open).context("sync", &directory)
     }
 
-    /// Gives back all that a UUID reserved; whether there was any.
+    /// Gives back all that a UUID reserved; whether there was any. What attempts of anybody that were
+    /// cut short left goes too.
     ///
     /// # Errors
     /// Where a reservation can't be read or removed.
@@ -270,6 +275,7 @@ impl Store {
                 any |= durable::remove(&path)?;
             }
         }
+        self.remove_torn()?;
         Ok(any)
     }
 
@@ -333,42 +339,6 @@ impl Store {
         Ok((!in_use).then(release))
     }
 
-    /// Takes away the reservations that a crash left behind: those of a UUID that has neither
-    /// journal nor config. A sandbox whose journal or config can't be read keeps its own.
-    /// Returns the UUIDs whose reservations went.
-    ///
-    /// # Errors
-    /// Where a reservation can't be read or removed.
-    pub fn collect(&self) -> Result<BTreeSet<Uuid>> {
-        let _lock = self.lock_reservations()?;
-        // reservations first, journals next, configs last: a change makes its journal before it
-        // reserves, and its config before its journal goes, so that a live one is seen in time
-        let reserved = self.reservations()?;
-        let mut live: BTreeSet<Uuid> = BTreeSet::new();
-        let mut unreadable: BTreeSet<SandboxName> = BTreeSet::new();
-        for name in self.pending()? {
-            match self.journal_uuid(&name) {
-                Ok(uuid) => live.extend(uuid),
-                Err(_) => drop(unreadable.insert(name)),
-            }
-        }
-        for name in self.names()? {
-            match self.uuid_of(&name) {
-                Ok(Some(uuid)) => drop(live.insert(uuid)),
-                Ok(None) | Err(_) => drop(unreadable.insert(name)),
-            }
-        }
-        let mut gone = BTreeSet::new();
-        for (path, owner) in reserved {
-            if !live.contains(&owner.uuid) && !unreadable.contains(&owner.name) {
-                durable::remove(&path)?;
-                gone.insert(owner.uuid);
-            }
-        }
-        self.remove_torn()?;
-        Ok(gone)
-    }
-
     fn reservations(&self) -> Result<Vec<(PathBuf, Owner)>> {
         let mut all = Vec::new();
         for directory in self.reservation_directories() {
@@ -424,6 +394,13 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         })
 }
 
+/// Whether a label that is held keeps another sandbox from one that it wants. None of the categories
+/// is within everyone's reach and all of them reach everyone: no choice could avoid those, and the
+/// planner doesn't try to either (`avoidable` of its allocator).
+pub(crate) fn excludes(held: &CategorySet, wanted: &CategorySet) -> bool {
+    !held.is_empty() && held.len() < usize::from(Category::COUNT) && held.relates_to(wanted)
+}
+
 pub(crate) fn label_name(categories: &CategorySet, uuid: Uuid) -> String {
     let name = categories.to_string();
     if name.is_empty() || name.len() > LONGEST_NAME {
@@ -445,7 +422,7 @@ pub(crate) fn address_name(network: &NetworkConfig) -> String {
 
 /// The names of the reservations that a config tells of.
 fn names_of(config: &SandboxConfig) -> Vec<OsString> {
-    let label = label_name(config.label.level().categories(), config.uuid);
+    let label = label_name(config.label.level().clearance(), config.uuid);
     let address = config.network.as_ref().map(address_name);
     // a shared label is reserved under the UUID
     [label, config.uuid.to_string()]

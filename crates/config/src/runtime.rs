@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vss_model::{Confinement, IdRange, SandboxConfig, SandboxName, SecurityContext};
 
-use crate::durable::{self, Existing};
+use crate::durable;
 use crate::error::{Context, Error};
 use crate::store::{PRIVATE, Store};
 use crate::{Result, directories};
 
 const LIMIT: u64 = 1024 * 1024;
+
+const STATE: &str = "state";
+const FAILURE: &str = "failure";
 
 /// How far a start is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +116,7 @@ impl Store {
     /// # Errors
     /// Where the file can't be read.
     pub fn state(&self, name: &SandboxName) -> Result<Option<RuntimeState>> {
-        self.read_runtime(name, "state")
+        self.read_runtime(name, STATE)
     }
 
     /// Says what is known of a running sandbox.
@@ -121,7 +124,7 @@ impl Store {
     /// # Errors
     /// Where the file can't be written.
     pub fn save_state(&self, name: &SandboxName, state: &RuntimeState) -> Result<()> {
-        self.write_runtime(name, "state", state)
+        self.write_runtime(name, STATE, state)
     }
 
     /// Why the last start failed or the sandbox ended; `None` where it didn't.
@@ -129,7 +132,7 @@ impl Store {
     /// # Errors
     /// Where the file can't be read.
     pub fn failure(&self, name: &SandboxName) -> Result<Option<Failure>> {
-        self.read_runtime(name, "failure")
+        self.read_runtime(name, FAILURE)
     }
 
     /// Says why a start failed or the sandbox ended.
@@ -137,7 +140,7 @@ impl Store {
     /// # Errors
     /// Where the file can't be written.
     pub fn save_failure(&self, name: &SandboxName, failure: &Failure) -> Result<()> {
-        self.write_runtime(name, "failure", failure)
+        self.write_runtime(name, FAILURE, failure)
     }
 
     /// Forgets the running state; a failure stays to be read.
@@ -145,7 +148,7 @@ impl Store {
     /// # Errors
     /// Where the file can't be removed.
     pub fn clear_state(&self, name: &SandboxName) -> Result<()> {
-        durable::remove(&self.places().runtime(name).join("state")).map(|_| ())
+        durable::remove(&self.places().runtime(name).join(STATE)).map(|_| ())
     }
 
     /// Forgets a failure: the next start begins.
@@ -153,17 +156,22 @@ impl Store {
     /// # Errors
     /// Where the file can't be removed.
     pub fn clear_failure(&self, name: &SandboxName) -> Result<()> {
-        durable::remove(&self.places().runtime(name).join("failure")).map(|_| ())
+        durable::remove(&self.places().runtime(name).join(FAILURE)).map(|_| ())
     }
 
-    /// Forgets state and failure, and removes the directory if nothing else is in it.
+    /// Forgets state and failure with what a crash left of them, and removes the directory if
+    /// nothing else is in it. For whoever holds the run lock.
     ///
     /// # Errors
     /// Where something can't be removed.
     pub fn clear_runtime(&self, name: &SandboxName) -> Result<()> {
         self.clear_state(name)?;
         self.clear_failure(name)?;
-        durable::remove_empty(&self.places().runtime(name)).map(|_| ())
+        let runtime = self.places().runtime(name);
+        for file in [STATE, FAILURE] {
+            durable::remove_attempts(&runtime.join(file))?;
+        }
+        durable::remove_empty(&runtime).map(|_| ())
     }
 
     fn read_runtime<T: DeserializeOwned>(
@@ -190,6 +198,7 @@ impl Store {
         let bytes = serde_json::to_vec(what)
             .map_err(std::io::Error::from)
             .context("write", &path)?;
-        durable::place(&path, &bytes, Existing::Replace).map(|_| ())
+        // a command that stops it has no lock of its runner's
+        durable::replace_unlocked(&path, &bytes)
     }
 }

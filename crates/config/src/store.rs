@@ -167,25 +167,39 @@ impl Store {
         durable::remove(&path)
     }
 
-    /// Makes the directory that holds content; `/var/lib/libvirt/filesystems` is made private
-    /// where it isn't, any other has to be 0700 already or is made so when it is missing.
+    /// Makes the directory that holds content and does `fill`, which puts content there:
+    /// `/var/lib/libvirt/filesystems` is made private where it isn't, any other has to be 0700
+    /// already or is made so when it is missing. Nobody tidies it away in between.
     ///
     /// # Errors
-    /// [`Error::OpenParent`] where others than root can enter it.
-    pub fn make_content_parent(&self, directory: &Path) -> Result<()> {
+    /// [`Error::OpenParent`] where others than root can enter it; and those of `fill`.
+    pub fn make_content_parent<T, E: From<Error>>(
+        &self,
+        directory: &Path,
+        fill: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         // who is admitted is not to be kept out by a mode that is narrowed meanwhile
         let _lock = self.lock_reservations()?;
         let held = self.users_reserved()?;
         let known = |user: u32| held.iter().any(|reserved| reserved.users.base() == user);
-        directories::make_private(directory, directory == self.places.content_parent, &known)
+        directories::make_private(directory, directory == self.places.content_parent, &known)?;
+        fill()
     }
 
     /// Undoes [`make_content_parent`](Self::make_content_parent) where no sandbox has its content
-    /// there any more.
+    /// there any more, by its config or by what `holds_any` finds. Nobody fills it in between.
     ///
     /// # Errors
-    /// Where the directory can't be examined or changed.
-    pub fn tidy_content_parent(&self, directory: &Path) -> Result<()> {
+    /// Where the directory can't be examined or changed; and those of `holds_any`.
+    pub fn tidy_content_parent<E: From<Error>>(
+        &self,
+        directory: &Path,
+        holds_any: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let _lock = self.lock_reservations()?;
+        if holds_any()? {
+            return Ok(());
+        }
         for name in self.names()? {
             // a config that can't be read may be of a container that is there
             match self.load(&name) {
@@ -193,8 +207,7 @@ impl Store {
                 _ => return Ok(()),
             }
         }
-        let _lock = self.lock_reservations()?;
-        directories::restore(directory)
+        Ok(directories::restore(directory)?)
     }
 
     /// The names that are most like one that isn't there.

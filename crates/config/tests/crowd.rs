@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::Barrier;
 
 use tempfile::TempDir;
-use vss_config::{Beginning, Error, Places, Store, parse};
+use vss_config::{Beginning, Error, Phase, Places, RuntimeState, Store, parse};
 use vss_model::{Category, CategorySet, SandboxConfig, SandboxName, Uuid};
 
 /// Where a process that this test started again works.
@@ -214,6 +214,38 @@ fn a52_a_lock_is_waited_for_and_says_who_has_it() {
         assert!(own.try_lock(&web).unwrap().is_none());
         drop(late);
     });
+}
+
+/// The command says that it stops what its runner says is ready: neither has a lock of the other.
+#[test]
+fn whoever_says_what_runs_is_heard_whole() {
+    // in memory, as the runtime directory is
+    let root = TempDir::new_in("/dev/shm").unwrap();
+    let web = name("web1");
+    let say = |phase: Phase, started: u64| {
+        let state = RuntimeState {
+            uuid: Uuid::from_u128(1),
+            init_pid: 10,
+            init_start: 20,
+            controller_pid: 11,
+            waiter_pid: 12,
+            waiter_start: 21,
+            started,
+            phase,
+            confined: None,
+        };
+        let store = store(root.path());
+        for _ in 0..1000 {
+            store.save_state(&web, &state).unwrap();
+            assert!(store.state(&web).unwrap().is_some());
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| say(Phase::Ready, 1));
+        scope.spawn(|| say(Phase::Stopping, u64::MAX));
+    });
+    let runtime = store(root.path()).places().runtime(&web);
+    assert_eq!(fs::read_dir(runtime).unwrap().count(), 1);
 }
 
 #[test]

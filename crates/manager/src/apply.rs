@@ -113,13 +113,11 @@ impl Apply<'_> {
             return Ok(None);
         }
         self.begin(Part::Content)?;
-        self.identity.make_content_parent(host)?;
+        let (content, root) = self.identity.stage_content(host, config.private_users)?;
         if let Some(users) = config.private_users {
             self.begin(Part::Access)?;
             self.identity.admit(host, users)?;
         }
-        let content = self.identity.content_on(host)?;
-        let root = content.stage(config.private_users)?;
         label::label_top(host, &root, &config.file_label)?;
         let files = populate::populate(host, self.plan, &root, self.control)?;
         self.control.check()?;
@@ -204,7 +202,7 @@ impl Apply<'_> {
 
     fn reserve(&self, uuid: Uuid) -> Result<bool> {
         let (store, config) = (self.host.store(), &self.plan.config);
-        let categories = config.label.level().categories();
+        let categories = config.label.level().clearance();
         if self.plan.request.allow_shared_label {
             store.reserve_shared_label(categories, &config.name, uuid)?;
         } else if !store.reserve_label(categories, &config.name, uuid)? {

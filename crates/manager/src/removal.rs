@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use vss_model::{AbsPath, IdRange, InnerState, SandboxConfig, SandboxName, UnitName, Uuid};
+use vss_tree::Root;
 use vss_unit::ServiceManager;
 
 use crate::content::{self, Content, Ownership};
@@ -101,10 +102,20 @@ impl Identity {
         parents
     }
 
-    /// Makes the directory that the content is in, out of reach for all but root.
-    pub(crate) fn make_content_parent(&self, host: &Host) -> Result<()> {
+    /// Makes the directory that the content is in, out of reach for all but root, and the content
+    /// in it, marked and empty.
+    pub(crate) fn stage_content(
+        &self,
+        host: &Host,
+        users: Option<IdRange>,
+    ) -> Result<(Content, Root)> {
         let parent = host.path(&parent_of(&self.content));
-        Ok(host.store().make_content_parent(&parent)?)
+        // together: the end of another's delete gives back a directory without any mark in it
+        host.store().make_content_parent(&parent, || {
+            let content = self.content_on(host)?;
+            let root = content.stage(users)?;
+            Ok((content, root))
+        })
     }
 
     /// Lets root of the container's own users through to the content.
@@ -222,9 +233,8 @@ fn ours(removed: vss_config::Result<bool>) -> Result<()> {
 /// protects.
 pub(crate) fn settle(host: &Host, identity: &Identity) -> Result<()> {
     for parent in identity.content_parents(host) {
-        if !content::holds_any(&parent)? {
-            host.store().tidy_content_parent(&parent)?;
-        }
+        let holds_any = || content::holds_any(&parent);
+        host.store().tidy_content_parent(&parent, holds_any)?;
     }
     Ok(())
 }

@@ -46,6 +46,11 @@ impl Entry {
             permissions,
         }
     }
+
+    /// Whether a mask, where there is one, limits it.
+    fn is_masked(&self) -> bool {
+        matches!(self.tag, USER | GROUP | GROUP_OBJ)
+    }
 }
 
 impl Acl {
@@ -112,14 +117,12 @@ impl Acl {
 
     /// Lets a user through a directory. Nobody else may do more or less than before.
     pub fn admit(&mut self, user: u32) {
-        let group = self.permissions(GROUP_OBJ);
-        let mask = self.permissions_or(MASK, group);
+        let mask = self.permissions_or(MASK, self.permissions(GROUP_OBJ));
         self.0
             .retain(|e| e.tag != MASK && !(e.tag == USER && e.id == user));
+        self.hold_back(mask);
         self.0.push(Entry::new(USER, user, ENTER));
         self.0.push(Entry::new(MASK, NO_ID, mask | ENTER));
-        // a wider mask is not to give the group what it did not have
-        self.set(GROUP_OBJ, group & mask);
     }
 
     /// Whether a user who is named gets through a directory: a mode that is set takes the mask's place.
@@ -131,24 +134,32 @@ impl Acl {
         found.is_some_and(|e| e.permissions & mask & ENTER != 0)
     }
 
-    /// Takes a user out; whether he was named.
+    /// Takes a user out; whether he was named. Nobody else may do more or less than before.
     pub fn dismiss(&mut self, user: u32) -> bool {
         let before = self.0.len();
         self.0.retain(|e| !(e.tag == USER && e.id == user));
         if self.0.len() == before {
             return false;
         }
-        let named = |e: &&Entry| matches!(e.tag, USER | GROUP | GROUP_OBJ);
+        self.hold_back(self.permissions_or(MASK, 0o7));
         let mask = self
             .0
             .iter()
-            .filter(named)
+            .filter(|e| e.is_masked())
             .fold(0, |all, e| all | e.permissions);
         self.0.retain(|e| e.tag != MASK);
         if self.0.iter().any(|e| matches!(e.tag, USER | GROUP)) {
             self.0.push(Entry::new(MASK, NO_ID, mask));
         }
         true
+    }
+
+    /// Takes from each entry what a mask holds back: another mask is to give nobody what he did
+    /// not have.
+    fn hold_back(&mut self, mask: u16) {
+        for entry in self.0.iter_mut().filter(|e| e.is_masked()) {
+            entry.permissions &= mask;
+        }
     }
 
     /// The users and groups other than the owner that may do anything, apart from `known` users
@@ -180,12 +191,6 @@ impl Acl {
         let found = self.0.iter().find(|e| e.tag == tag);
         found.map_or(otherwise, |e| e.permissions)
     }
-
-    fn set(&mut self, tag: u16, permissions: u16) {
-        if let Some(entry) = self.0.iter_mut().find(|e| e.tag == tag) {
-            entry.permissions = permissions;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -194,6 +199,26 @@ mod tests {
     use proptest::prelude::*;
 
     const UID: u32 = 2_000_224_256;
+
+    impl Acl {
+        fn set(&mut self, tag: u16, permissions: u16) {
+            let entry = self.0.iter_mut().find(|e| e.tag == tag);
+            entry.unwrap().permissions = permissions;
+        }
+    }
+
+    /// What all but `UID` may do in effect.
+    fn others(acl: &Acl) -> Vec<Entry> {
+        let mask = acl.permissions_or(MASK, 0o7);
+        let is_other = |e: &&Entry| e.tag != MASK && e.id != UID;
+        let in_effect = |e: &Entry| match e.tag {
+            USER | GROUP | GROUP_OBJ => Entry::new(e.tag, e.id, e.permissions & mask),
+            _ => *e,
+        };
+        let mut all: Vec<Entry> = acl.0.iter().filter(is_other).map(in_effect).collect();
+        all.sort_unstable();
+        all
+    }
 
     fn strangers(acl: &Acl) -> Vec<String> {
         acl.strangers(&|user| user == UID).collect()
@@ -237,6 +262,25 @@ mod tests {
         masked.0.push(Entry::new(MASK, NO_ID, 0));
         masked.admit(UID);
         assert_eq!(masked.permissions(GROUP_OBJ), 0);
+    }
+
+    #[test]
+    fn whom_a_mask_keeps_out_another_entry_does_not_let_in() {
+        let mut acl = Acl::of_mode(0o700);
+        acl.0.push(Entry::new(USER, 5, 0o5));
+        acl.0.push(Entry::new(MASK, NO_ID, 0));
+        acl.admit(UID);
+        assert!(acl.admits(UID) && !acl.admits(5));
+        assert_eq!(strangers(&acl), Vec::<String>::new());
+        assert!(acl.dismiss(UID));
+        assert!(!acl.admits(5));
+        assert_eq!(strangers(&acl), Vec::<String>::new());
+        // nor does it let the group in when it goes with the last of those who are named
+        let mut masked = Acl::of_mode(0o770);
+        masked.admit(UID);
+        masked.set(MASK, ENTER);
+        assert!(masked.dismiss(UID));
+        assert_eq!(masked.to_bytes(), Acl::of_mode(0o710).to_bytes());
     }
 
     #[test]
@@ -293,6 +337,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn nobody_else_may_do_more_or_less(
+            group in 0..8u16,
+            mask in 0..8u16,
+            named in prop::collection::vec((prop::sample::select(vec![USER, GROUP]), 0..4u32, 0..8u16), 0..5),
+        ) {
+            let mut acl = Acl::of_mode(0o700 | u32::from(group) << 3);
+            let mut named = named;
+            named.sort_unstable();
+            named.dedup_by_key(|(tag, id, _)| (*tag, *id));
+            acl.0.extend(named.iter().map(|&(tag, id, may)| Entry::new(tag, id, may)));
+            if !named.is_empty() {
+                acl.0.push(Entry::new(MASK, NO_ID, mask));
+            }
+            let before = others(&acl);
+            acl.admit(UID);
+            prop_assert!(acl.admits(UID));
+            prop_assert_eq!(others(&acl), before.clone());
+            acl.dismiss(UID);
+            prop_assert_eq!(others(&acl), before);
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             if let Some(acl) = Acl::parse(&bytes) {

@@ -282,6 +282,29 @@ fn the_runner_s_words_come_back() {
 }
 
 #[test]
+fn what_a_crash_left_of_the_runner_s_words_is_no_word_and_goes_with_them() {
+    let World { root: _root, store } = world();
+    let web = name("web1");
+    store.make_runtime(&web).unwrap();
+    let runtime = store.places().runtime(&web);
+    for left in [".state.7.0.new", ".failure.7.1.new", ".state.new"] {
+        fs::write(runtime.join(left), "{").unwrap();
+    }
+    fs::write(runtime.join("host"), "of the runner").unwrap();
+    assert_eq!(store.state(&web).unwrap(), None);
+    assert_eq!(store.failure(&web).unwrap(), None);
+    store.clear_runtime(&web).unwrap();
+    let left = fs::read_dir(&runtime)
+        .unwrap()
+        .map(|e| e.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["host"]);
+    fs::remove_file(runtime.join("host")).unwrap();
+    store.clear_runtime(&web).unwrap();
+    assert!(!runtime.exists());
+    store.clear_runtime(&web).unwrap();
+}
+
+#[test]
 fn what_confines_a_running_sandbox_is_what_it_was_started_with() {
     let World { root: _root, store } = world();
     let web = name("web1");

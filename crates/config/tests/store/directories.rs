@@ -4,10 +4,41 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use rustix::fs::FlockOperation;
 use vss_config::Error;
 use vss_model::Uuid;
 
 use crate::world::{NONE, World, beginning, config, mode, name, network, root_only, set, world};
+
+fn done<T>(what: T) -> vss_config::Result<T> {
+    Ok(what)
+}
+
+/// Of a delete that ends and a create that begins each has to see what the other did.
+#[test]
+fn content_comes_into_its_directory_and_is_looked_for_under_one_lock() {
+    if !root_only("the former mode of a directory is a trusted attribute") {
+        return;
+    }
+    let World { root, store } = world();
+    let lock = root.path().join("run/libvirt-sandbox/.locks/reservations");
+    let is_locked = || {
+        let file = fs::File::open(&lock).unwrap();
+        done(rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
+    };
+    let parent = store.places().content_parent.clone();
+    fs::create_dir_all(&parent).unwrap();
+    fs::set_permissions(&parent, fs::Permissions::from_mode(0o755)).unwrap();
+    let filled = store.make_content_parent(&parent, || {
+        assert_eq!(mode(&parent), 0o700);
+        is_locked()
+    });
+    assert!(filled.unwrap());
+    store.tidy_content_parent(&parent, is_locked).unwrap();
+    assert_eq!(mode(&parent), 0o700, "it holds some");
+    store.tidy_content_parent(&parent, || done(false)).unwrap();
+    assert_eq!(mode(&parent), 0o755);
+}
 
 #[test]
 fn content_is_private_with_those_admitted_who_have_a_reservation() {
@@ -16,9 +47,9 @@ fn content_is_private_with_those_admitted_who_have_a_reservation() {
     let parent = store.places().content_parent.clone();
     let elsewhere = root.path().join("srv");
     for parent in [&parent, &elsewhere] {
-        store.make_content_parent(parent).unwrap();
+        store.make_content_parent(parent, || done(())).unwrap();
         store.admit(parent, users).unwrap();
-        let error = store.make_content_parent(parent).unwrap_err();
+        let error = store.make_content_parent(parent, || done(())).unwrap_err();
         assert!(matches!(error, Error::OpenAcl { .. }), "{error}");
         assert!(error.to_string().contains("user 131072"), "{error}");
         assert!(
@@ -26,13 +57,13 @@ fn content_is_private_with_those_admitted_who_have_a_reservation() {
                 .reserve_users(users, &name("a"), Uuid::from_u128(1))
                 .unwrap()
         );
-        store.make_content_parent(parent).unwrap();
+        store.make_content_parent(parent, || done(())).unwrap();
         assert!(store.is_admitted(parent, users).unwrap());
         assert_eq!(mode(parent), 0o710);
         store.release(Uuid::from_u128(1)).unwrap();
         store.dismiss(parent, users).unwrap();
         assert_eq!(mode(parent), 0o700);
-        store.make_content_parent(parent).unwrap();
+        store.make_content_parent(parent, || done(())).unwrap();
     }
 }
 
@@ -81,8 +112,8 @@ fn after_the_last_sandbox_nothing_is_left_behind() {
     assert!(store.reserve_address(&network(2), &web, uuid).unwrap());
     let users = "131072:65536".parse().unwrap();
     assert!(store.reserve_users(users, &web, uuid).unwrap());
-    store.make_content_parent(&parent).unwrap();
-    store.make_content_parent(&elsewhere).unwrap();
+    store.make_content_parent(&parent, || done(())).unwrap();
+    store.make_content_parent(&elsewhere, || done(())).unwrap();
     store.admit(&parent, users).unwrap();
     store.dismiss(&parent, users).unwrap();
     journal.record(&"config").unwrap();
@@ -100,8 +131,10 @@ fn after_the_last_sandbox_nothing_is_left_behind() {
     );
     store.remove(&web, uuid).unwrap();
     store.release(uuid).unwrap();
-    store.tidy_content_parent(&parent).unwrap();
-    store.tidy_content_parent(&elsewhere).unwrap();
+    store.tidy_content_parent(&parent, || done(false)).unwrap();
+    store
+        .tidy_content_parent(&elsewhere, || done(false))
+        .unwrap();
     store.tidy(lock).unwrap();
     assert_eq!(etc_and_var(root.path()), before);
 }
@@ -150,9 +183,9 @@ fn content_that_others_could_enter_is_refused_unless_it_is_our_own_place() {
     let wide = root.path().join("srv");
     fs::create_dir(&wide).unwrap();
     fs::set_permissions(&wide, fs::Permissions::from_mode(0o755)).unwrap();
-    let error = store.make_content_parent(&wide).unwrap_err();
+    let error = store.make_content_parent(&wide, || done(())).unwrap_err();
     assert!(error.to_string().contains("chmod 0700"), "{error}");
     assert_eq!(mode(&wide), 0o755);
     fs::set_permissions(&wide, fs::Permissions::from_mode(0o700)).unwrap();
-    store.make_content_parent(&wide).unwrap();
+    store.make_content_parent(&wide, || done(())).unwrap();
 }

@@ -1,13 +1,12 @@
 //! Labels, addresses and users: each once, from before a config until after it.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
 
 use rustix::fs::FlockOperation;
 use vss_config::InUse;
 use vss_model::{Category, CategorySet, Uuid};
 
-use crate::world::{NONE, World, beginning, config, name, network, set, world};
+use crate::world::{World, config, name, network, set, world};
 
 #[test]
 fn a24_a_label_excludes_its_subsets_and_supersets() {
@@ -68,6 +67,25 @@ fn a27_labels_of_many_categories_are_reserved_too() {
     );
     let reserved = store.in_use().unwrap().labels;
     assert!(reserved.iter().any(|label| label.categories == wide));
+}
+
+/// A label that everyone reaches, or that reaches everyone, can't be kept clear of: the planner
+/// doesn't, and what is reserved by hand for one sandbox must not be in the way of all later ones.
+#[test]
+fn a_label_that_no_choice_avoids_is_in_nobodys_way() {
+    for shared in [CategorySet::default(), set("s0:c0.c1023")] {
+        let World { root: _root, store } = world();
+        store
+            .reserve_shared_label(&shared, &name("a"), Uuid::from_u128(1))
+            .unwrap();
+        let reserve = |sandbox: &str, uuid| {
+            store
+                .reserve_label(&set("s0:c1,c2"), &name(sandbox), Uuid::from_u128(uuid))
+                .unwrap()
+        };
+        assert!(reserve("b", 2), "{shared}");
+        assert!(!reserve("c", 3), "{shared}");
+    }
 }
 
 #[test]
@@ -182,8 +200,10 @@ fn a28_an_empty_reservation_of_a_loss_of_power_reserves_nothing() {
     assert!(reserve("b", b), "another gets it");
     assert_eq!(store.in_use().unwrap().labels[0].uuid, b);
     empty();
-    store.collect().unwrap();
-    assert!(files.iter().all(|file| !file.exists()));
+    let torn = store.places().state.join(".labels/.c8,c9.new");
+    fs::write(&torn, "{").unwrap();
+    assert!(!store.release(b).unwrap());
+    assert!(files.iter().all(|file| !file.exists()) && !torn.exists());
 }
 
 #[test]
@@ -225,58 +245,4 @@ fn reservations_that_a_config_tells_of_are_not_read_once_more() {
         assert_eq!(beside.addresses.len(), 1);
         assert_eq!(beside.addresses[0].uuid, b);
     }
-}
-
-#[test]
-fn a28_reservations_that_a_crash_left_are_collected_and_no_others() {
-    let World { root: _root, store } = world();
-    let reserve = |sandbox: &str, uuid: u128| {
-        let categories = CategorySet::pair(
-            Category::new(u16::try_from(uuid).unwrap()).unwrap(),
-            Category::new(1000).unwrap(),
-        );
-        let uuid = Uuid::from_u128(uuid);
-        assert!(
-            store
-                .reserve_label(&categories.unwrap(), &name(sandbox), uuid)
-                .unwrap()
-        );
-    };
-    store.begin(beginning("changing", 1), NONE).unwrap();
-    reserve("changing", 1);
-    store.save(&config("stored", 2)).unwrap();
-    reserve("stored", 2);
-    reserve("crashed", 3);
-    assert!(
-        store
-            .reserve_address(&network(9), &name("crashed"), Uuid::from_u128(3))
-            .unwrap()
-    );
-    let users = "131072:65536".parse().unwrap();
-    let crashed = Uuid::from_u128(3);
-    assert!(
-        store
-            .reserve_users(users, &name("crashed"), crashed)
-            .unwrap()
-    );
-    // what it can't read it leaves alone
-    reserve("broken", 4);
-    let broken = store.places().config(&name("broken"));
-    fs::write(&broken, "[[[").unwrap();
-    fs::set_permissions(&broken, fs::Permissions::from_mode(0o600)).unwrap();
-    // the name of one that is there, with the UUID of one that was
-    reserve("stored", 5);
-    let torn = store.places().state.join(".labels/.c8,c9.new");
-    fs::write(&torn, "{").unwrap();
-
-    let gone = store.collect().unwrap();
-    assert_eq!(
-        gone.into_iter().collect::<Vec<_>>(),
-        [Uuid::from_u128(3), Uuid::from_u128(5)]
-    );
-    let left = store.in_use().unwrap();
-    assert_eq!(left.labels.len(), 3);
-    assert!(left.addresses.is_empty() && left.users.is_empty());
-    assert!(!torn.exists());
-    assert!(store.collect().unwrap().is_empty());
 }

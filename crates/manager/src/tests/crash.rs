@@ -73,6 +73,19 @@ fn a50_a_create_that_was_torn_off_is_undone_by_the_next_command() {
     }
 }
 
+#[test]
+fn a28_a_reservation_that_was_torn_goes_with_its_create() {
+    let world = World::new();
+    let before = world.snapshot();
+    let watch = Watch::at(1, Interference::Crash);
+    assert!(torn_off(|| {
+        let _ = world.create_with(&request("web1"), CreateOptions::default(), &watch);
+    }));
+    world.write("var/lib/libvirt-sandbox/.labels/.c8,c9.new", "{");
+    recover(&world.host(), &Watch::default().control()).unwrap();
+    assert_eq!(world.snapshot(), before);
+}
+
 /// It was started by systemd at a boot, say, before anything cleaned up.
 #[test]
 fn a50_no_delete_is_finished_under_what_runs() {

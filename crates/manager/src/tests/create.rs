@@ -267,6 +267,31 @@ fn a26_a_label_that_was_taken_meanwhile_leads_to_another_plan() {
 }
 
 #[test]
+fn a_label_that_may_be_shared_is_in_no_later_creates_way() {
+    for level in ["s0", "s0-s0:c0.c1023", "s0:c0.c1023", "s0-s0:c1,c2"] {
+        let world = World::new();
+        let shared = vss_plan::CreateRequest {
+            level: Some(level.parse().unwrap()),
+            allow_shared_label: true,
+            ..request("web1")
+        };
+        world
+            .create_with(&shared, CreateOptions::default(), &Watch::default())
+            .unwrap();
+        world.create("web2").unwrap();
+        let host = world.host();
+        for sandbox in ["web1", "web2"] {
+            let config = host.store().load(&name(sandbox)).unwrap();
+            assert_eq!(host.store().claim(&config).unwrap(), None, "{level}");
+        }
+        let labels = host.store().in_use().unwrap().labels;
+        let mut reserved = labels.iter().filter(|label| label.name == name("web1"));
+        let level: vss_model::Level = level.parse().unwrap();
+        assert_eq!(reserved.next().unwrap().categories, *level.clearance());
+    }
+}
+
+#[test]
 fn copies_keep_owner_and_mode() {
     let world = World::new();
     let conf = world.path("etc/demo/demo.conf");

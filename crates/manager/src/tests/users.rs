@@ -4,14 +4,16 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
-use vss_model::{IdRange, SandboxConfig};
+use vss_model::{IdRange, SandboxConfig, Uuid};
 
-use super::world::{Watch, World, name, private};
+use super::world::{Watch, World, name, private, request};
+use crate::control::{Control, Observer};
 use crate::create::CreateOptions;
 use crate::delete::{DeleteOptions, delete};
 use crate::error::{Error, Kind};
 use crate::inventory;
 use crate::outcome::Part;
+use crate::removal::{self, Identity};
 
 const PARENT: &str = "var/lib/libvirt/filesystems";
 
@@ -118,6 +120,33 @@ fn a_lost_reservation_or_config_keeps_no_access() {
     }
 }
 
+/// Its content has the label and the users still, and they are let through to it.
+#[test]
+fn what_a_lost_config_reserved_is_nobody_elses_until_the_sandbox_is_deleted() {
+    let world = World::new();
+    let before = world.snapshot();
+    world.create_private("web1").unwrap();
+    let lost = config(&world, "web1");
+    world.remove("etc/libvirt-sandbox/services/web1.sandbox");
+    let watch = Watch::default();
+    crate::recover::recover(&world.host(), &watch.control()).unwrap();
+    world.create_private("web2").unwrap();
+    let host = world.host();
+    let reserved = || {
+        let in_use = host.store().in_use().unwrap();
+        let labels = in_use.labels.iter().map(|r| r.uuid);
+        let addresses = in_use.addresses.iter().map(|r| r.uuid);
+        let users = in_use.users.iter().map(|r| r.uuid);
+        let all = labels.chain(addresses).chain(users);
+        all.filter(|uuid| *uuid == lost.uuid).count()
+    };
+    assert_eq!(reserved(), 3);
+    remove(&world, "web1", DeleteOptions::default());
+    assert_eq!(reserved(), 0);
+    remove(&world, "web2", DeleteOptions::default());
+    assert_eq!(world.snapshot(), before);
+}
+
 #[test]
 fn users_that_the_host_has_are_not_taken() {
     let world = World::new();
@@ -176,6 +205,61 @@ fn a_directory_that_lets_others_in_takes_no_content() {
         "{error}"
     );
     assert_eq!(world.snapshot(), before);
+}
+
+/// Ends the delete of another sandbox at each step of a verb.
+struct Settling<'a>(&'a World);
+
+impl std::fmt::Debug for Settling<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Settling")
+    }
+}
+
+impl Observer for Settling<'_> {
+    fn begins(&self, _part: Part) {
+        let gone = Identity {
+            name: name("gone"),
+            uuid: Uuid::from_u128(9),
+            content: format!("/{PARENT}/gone").parse().unwrap(),
+            host_unit: None,
+            stray_unit: None,
+            users: None,
+        };
+        removal::settle(&self.0.host(), &gone).unwrap();
+    }
+
+    fn copying(&self, _bytes: u64) {
+        self.begins(Part::Content);
+    }
+
+    fn copied_all(&self) {
+        self.begins(Part::Content);
+    }
+}
+
+#[test]
+fn a_delete_that_ends_meanwhile_opens_no_directory_under_a_create() {
+    for request in [request("web1"), private("web1")] {
+        for made_before in [true, false] {
+            let world = World::new();
+            if made_before {
+                fs::create_dir_all(world.path(PARENT)).unwrap();
+                let open = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(world.path(PARENT), open).unwrap();
+            }
+            let before = world.snapshot();
+            let control = Control {
+                cancelled: &Watch::default().cancelled,
+                observer: &Settling(&world),
+            };
+            let options = CreateOptions { enable: true };
+            crate::create::create(&world.host(), &request, &options, &control).unwrap();
+            assert_eq!(mode(&world, PARENT) & 0o707, 0o700);
+            remove(&world, "web1", DeleteOptions::default());
+            assert_eq!(world.snapshot(), before);
+        }
+    }
 }
 
 #[test]

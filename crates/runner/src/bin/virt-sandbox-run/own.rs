@@ -89,6 +89,8 @@ mod tests {
         );
         let mut other = config.clone();
         (other.name, other.uuid) = ("other".parse().unwrap(), Uuid::from_u128(0xbad));
+        other.label = other.label.with_level("s0:c8,c9".parse().unwrap());
+        other.network = None;
         store.save(&other).unwrap();
         assert!(
             told(&config).contains("of sandbox other"),
