@@ -219,26 +219,9 @@ fn user_of(unit: &UnitName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Setting;
 
     fn unit(settings: &[(&str, &str)]) -> UnitFacts {
-        let setting = |&(key, value): &(&str, &str)| Setting {
-            section: "Service".to_owned(),
-            key: key.to_owned(),
-            value: value.to_owned(),
-        };
-        UnitFacts {
-            name: "9x.y@i.service".parse().unwrap(),
-            masked: false,
-            found: "/usr/lib/systemd/system/x.service".parse().unwrap(),
-            fragment: "/usr/lib/systemd/system/x.service".parse().unwrap(),
-            drop_ins: Vec::new(),
-            settings: settings.iter().map(setting).collect(),
-            paths: Vec::new(),
-            wants: Vec::new(),
-            requires: Vec::new(),
-            alias_links: Vec::new(),
-        }
+        UnitFacts::with("9x.y@i.service", settings)
     }
 
     fn by(by: Confinement) -> Confined {

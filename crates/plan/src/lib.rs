@@ -53,6 +53,7 @@ mod rules;
 mod shares;
 mod snippets;
 mod suitable;
+mod timespan;
 mod units;
 
 pub use derive::{

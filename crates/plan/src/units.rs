@@ -45,6 +45,29 @@ pub(crate) struct UnitClosure<'a> {
 }
 
 impl UnitFacts {
+    /// A unit with these settings in `[Service]`.
+    #[cfg(test)]
+    pub(crate) fn with(name: &str, settings: &[(&str, &str)]) -> Self {
+        let setting = |&(key, value): &(&str, &str)| crate::facts::Setting {
+            section: "Service".to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        let file: AbsPath = "/usr/lib/systemd/system/x.service".parse().unwrap();
+        Self {
+            name: name.parse().unwrap(),
+            masked: false,
+            found: file.clone(),
+            fragment: file,
+            drop_ins: Vec::new(),
+            settings: settings.iter().map(setting).collect(),
+            paths: Vec::new(),
+            wants: Vec::new(),
+            requires: Vec::new(),
+            alias_links: Vec::new(),
+        }
+    }
+
     /// The values of a key in any section, in order.
     pub(crate) fn values<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'s str> {
         self.settings
@@ -68,6 +91,15 @@ impl UnitFacts {
     /// Whether it is made of an init script, by systemd's generator, which then has to run inside.
     pub(crate) fn is_of_script(&self) -> bool {
         self.found.as_path().starts_with("/etc/init.d") && self.last("SourcePath").is_some()
+    }
+
+    /// Whether a start of it lasts until its commands have ended, which is so too of a service that
+    /// has none to start with.
+    pub(crate) fn is_oneshot(&self) -> bool {
+        match self.last("Type") {
+            Some(kind) => kind == "oneshot",
+            None => self.last("BusName").is_none() && self.last("ExecStart").is_none(),
+        }
     }
 
     /// Whether it speaks on the system bus.
