@@ -4,7 +4,6 @@
 use vss_model::AbsPath;
 
 use crate::text::UnitText;
-use crate::words;
 
 /// A setting in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,35 +86,10 @@ impl Settings {
             .find(|entry| entry.section == section && entry.key == key)
             .map(|entry| entry.value.as_str())
     }
-
-    /// The words of all values of a key, quotes removed.
-    #[must_use]
-    pub fn words(&self, section: &str, key: &str) -> Vec<String> {
-        self.values(section, key).flat_map(words::split).collect()
-    }
-
-    /// The value in force of a boolean; `None` where it isn't set, or is none.
-    #[must_use]
-    pub fn boolean(&self, section: &str, key: &str) -> Option<bool> {
-        parse_boolean(self.last(section, key)?)
-    }
-}
-
-/// Reads a boolean as systemd does.
-#[must_use]
-pub fn parse_boolean(text: &str) -> Option<bool> {
-    let is_one_of = |words: [&str; 6]| words.iter().any(|w| w.eq_ignore_ascii_case(text));
-    if is_one_of(["1", "yes", "y", "true", "t", "on"]) {
-        Some(true)
-    } else if is_one_of(["0", "no", "n", "false", "f", "off"]) {
-        Some(false)
-    } else {
-        None
-    }
 }
 
 /// The settings that relate a unit to others, which an empty value does not reset.
-pub(crate) const RELATIONS: [&str; 23] = [
+const RELATIONS: [&str; 23] = [
     "Requires",
     "Requisite",
     "Wants",
@@ -219,12 +193,5 @@ mod tests {
             .map(|e| e.value.as_str())
             .collect();
         assert_eq!(left, ["/d", "/e"]);
-    }
-
-    #[test]
-    fn booleans_are_systemds() {
-        let settings = settings(&["[S]\na=Yes\nb=off\nc=maybe\n"]);
-        let values = ["a", "b", "c", "d"].map(|key| settings.boolean("S", key));
-        assert_eq!(values, [Some(true), Some(false), None, None]);
     }
 }

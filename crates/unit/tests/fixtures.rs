@@ -7,10 +7,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use vss_model::UnitName;
-use vss_unit::{
-    Error, LoadedUnit, PathKind, Service, ServiceType, Strength, TimeSpan, dependencies, load,
-    names, paths_named,
-};
+use vss_unit::{Error, LoadedUnit, PathKind, load, names, paths_named};
 
 /// A merged host with these files below the system unit directories.
 fn host(files: &[(&str, &str)]) -> TempDir {
@@ -249,59 +246,6 @@ fn a_link_out_of_the_search_path_is_the_file_that_it_leads_to() {
     assert_eq!(unit.settings.values("Service", "ExecStart").count(), 1);
 }
 
-#[test]
-fn dependencies_are_named_and_implied() {
-    let root = host(&[
-        (
-            &format!("{LIB}/a.service"),
-            "[Unit]\nRequires=b.service\nAfter=network.target b.service\nWants=c@%p.socket\n[Service]\nType=dbus\nBusName=org.a\n",
-        ),
-        (
-            &format!("{ETC}/a.service.wants/d.service"),
-            "-> /lib/systemd/system/d.service",
-        ),
-        (
-            &format!("{LIB}/a.service.requires/e.socket"),
-            "-> ../e.socket",
-        ),
-        (
-            &format!("{LIB}/e.socket"),
-            "[Socket]\nListenStream=/run/e\n",
-        ),
-        (
-            &format!("{LIB}/f.socket"),
-            "[Socket]\nAccept=yes\nListenStream=1\n",
-        ),
-        (&format!("{LIB}/g.timer"), "[Timer]\nUnit=h.service\n"),
-    ]);
-    let of = |name: &str, strength| -> Vec<String> {
-        dependencies(&get(&root, name))
-            .into_iter()
-            .filter(|d| d.strength == strength)
-            .map(|d| format!("{} {}", d.directive, d.unit))
-            .collect()
-    };
-    assert_eq!(
-        of("a", Strength::Requires),
-        [
-            "Requires= b.service",
-            "BusName= dbus.socket",
-            "a.service.requires/ e.socket"
-        ]
-    );
-    assert_eq!(
-        of("a", Strength::Wants),
-        ["Wants= c@a.socket", "a.service.wants/ d.service"]
-    );
-    assert_eq!(
-        of("a", Strength::Mentions),
-        ["After= b.service", "After= network.target"]
-    );
-    assert_eq!(of("e.socket", Strength::Requires), ["Service= e.service"]);
-    assert_eq!(of("f.socket", Strength::Requires), ["Service= f@.service"]);
-    assert_eq!(of("g.timer", Strength::Requires), ["Unit= h.service"]);
-}
-
 const EVERYTHING: &str = r#"
 [Unit]
 ConditionPathExists=!/etc/a/disabled
@@ -397,39 +341,6 @@ fn every_form_of_path_is_found() {
     let with_host = unit.context().with_host("web", "0");
     let more = paths_named(&unit.settings, &with_host);
     assert!(more.iter().any(|p| p.path.to_string() == "/etc/a/web.env"));
-}
-
-#[test]
-fn services_are_typed() {
-    let root = host(&[
-        (&format!("{LIB}/a.service"), EVERYTHING),
-        (
-            &format!("{LIB}/b.service"),
-            "[Service]\nExecStart=/bin/b\nDynamicUser=yes\n",
-        ),
-        (
-            &format!("{LIB}/c.service"),
-            "[Service]\nExecStop=/bin/c\nTimeoutStopSec=900\nTimeoutSec=10\n",
-        ),
-    ]);
-    let (a, b, c) = (get(&root, "a"), get(&root, "b"), get(&root, "c"));
-    let seconds = |n| Some(TimeSpan::Finite(std::time::Duration::from_secs(n)));
-    let context = a.context();
-    let service = Service::new(&a.settings, &context);
-    assert_eq!(service.service_type(), ServiceType::Forking);
-    assert_eq!(service.user().as_deref(), Some("a"));
-    assert_eq!(service.supplementary_groups(), ["x", "y"]);
-    assert_eq!(service.timeout_start(), seconds(300));
-    assert_eq!(service.timeout_stop(), Some(TimeSpan::Infinite));
-    let service = Service::new(&b.settings, &context);
-    assert!(service.dynamic_user());
-    assert_eq!(
-        (service.timeout_start(), service.timeout_stop()),
-        (None, None)
-    );
-    let service = Service::new(&c.settings, &context);
-    assert_eq!(service.service_type(), ServiceType::Oneshot);
-    assert_eq!(service.timeout_stop(), seconds(10));
 }
 
 const GENERATOR: &str = "usr/lib/systemd/system-generators/systemd-sysv-generator";
