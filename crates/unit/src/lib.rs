@@ -13,7 +13,7 @@
 //! 5. [`ServiceManager`] is what the project asks of a running systemd: the host's, or that of a
 //!    container over its private socket, [`Systemd`].
 //!
-//! Reading never fails on a file's content: what systemd ignores is ignored, and said.
+//! What systemd ignores of a file's content is ignored, and said; what it doesn't load is an error.
 
 mod error;
 mod files;

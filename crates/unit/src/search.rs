@@ -82,7 +82,8 @@ impl LoadedUnit {
 /// `%I` are empty then.
 ///
 /// # Errors
-/// Where a file or directory can't be read, or links lead in a circle.
+/// Where a file or directory can't be read, links lead in a circle, or systemd would not load the
+/// unit, as its file has a line that ends the reading.
 pub fn load(root: &Path, name: &UnitName) -> Result<Option<LoadedUnit>> {
     Finder::new(root)?.load(name)
 }
@@ -212,6 +213,9 @@ impl Finder {
                 },
             };
             let parsed = text::parse(&bytes);
+            if let Some((line, reason)) = parsed.unreadable().filter(|_| path == unit.fragment) {
+                return Err(crate::Error::Unreadable { path, line, reason });
+            }
             unit.settings.apply(&path, &parsed);
             let ignored = parsed.ignored().into_iter();
             unit.ignored

@@ -236,6 +236,30 @@ fn what_is_not_there_is_none_and_circles_are_errors() {
 }
 
 #[test]
+fn what_systemd_can_not_read_ends_a_drop_in_and_fails_a_unit() {
+    let broken = "[Service]\nUser=a\n[Serv\nUser=b\n[Service]\nUser=c\n";
+    let root = host(&[
+        (&format!("{LIB}/a.service"), "[Service]\nExecStart=/bin/a\n"),
+        (&format!("{ETC}/a.service.d/x.conf"), broken),
+        (&format!("{ETC}/a.service.d/y.conf"), "[Service]\nGroup=y\n"),
+        (&format!("{LIB}/b.service"), broken),
+    ]);
+    let a = get(&root, "a");
+    assert_eq!(a.settings.last("Service", "User"), Some("a"));
+    assert_eq!(a.settings.last("Service", "Group"), Some("y"));
+    let (file, line, _) = &a.ignored[0];
+    assert_eq!(
+        (file.to_string().as_str(), *line),
+        ("/etc/systemd/system/a.service.d/x.conf", 3)
+    );
+    let error = load(root.path(), &unit("b")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "systemd can't load /usr/lib/systemd/system/b.service: line 3 is a section header without its end"
+    );
+}
+
+#[test]
 fn a_link_out_of_the_search_path_is_the_file_that_it_leads_to() {
     let root = host(&[
         ("opt/app/app.service", "[Service]\nExecStart=/opt/app/run\n"),
