@@ -58,7 +58,8 @@ pub struct LoadedUnit {
     pub settings: Settings,
     /// The bytes of the file and of each drop-in, as text, in order.
     pub files: Vec<(AbsPath, String)>,
-    /// The units that links in `NAME.wants/` directories add to `Wants=`, sorted.
+    /// The units that links in `NAME.wants/` and `NAME.upholds/` directories add to `Wants=` and
+    /// `Upholds=`, sorted.
     pub wants: Vec<UnitName>,
     /// The units that links in `NAME.requires/` directories add to `Requires=`, sorted.
     pub requires: Vec<UnitName>,
@@ -184,7 +185,7 @@ impl Finder {
         let (aliases, alias_links) = self.aliases(asked, &found.name)?;
         let mut unit = LoadedUnit {
             drop_ins: self.drop_ins(&found.name, &aliases)?,
-            wants: self.linked(&found.name, &aliases, "wants")?,
+            wants: self.wanted(&found.name, &aliases)?,
             requires: self.linked(&found.name, &aliases, "requires")?,
             name: found.name,
             aliases,
@@ -370,17 +371,35 @@ impl Finder {
         Ok(out)
     }
 
+    /// What is upheld is wanted, and more.
+    fn wanted(&self, name: &UnitName, aliases: &[UnitName]) -> Result<Vec<UnitName>> {
+        let mut out = self.linked(name, aliases, "wants")?;
+        out.extend(self.linked(name, aliases, "upholds")?);
+        out.sort();
+        out.dedup();
+        Ok(out)
+    }
+
+    /// The units that links in the directories of a kind name, by the links' own names: the
+    /// strongest of each name counts, and what masks a unit takes it away (`process_deps()` of
+    /// systemd).
     fn linked(&self, name: &UnitName, aliases: &[UnitName], kind: &str) -> Result<Vec<UnitName>> {
-        let mut out = BTreeSet::new();
-        for name in std::iter::once(name).chain(aliases) {
-            for directory in &self.directories {
-                for side in std::iter::once(name.clone()).chain(name.template()) {
-                    let path = join(directory, format!("{side}.{kind}"))?;
-                    out.extend(self.files.list(&path)?.iter().filter_map(|f| unit_of(f)));
+        let mut by_unit: BTreeMap<UnitName, AbsPath> = BTreeMap::new();
+        for directory in self.side_directories(name, aliases, kind)? {
+            for file in self.files.list(&directory)? {
+                let path = join(&directory, &file)?;
+                if let Some(unit) = unit_of(&file) {
+                    by_unit.entry(unit).or_insert(path);
                 }
             }
         }
-        Ok(out.into_iter().collect())
+        let mut out = Vec::new();
+        for (unit, path) in by_unit {
+            if self.files.link(&path)?.is_some() && !self.files.is_null_or_empty(&path)? {
+                out.push(unit);
+            }
+        }
+        Ok(out)
     }
 }
 

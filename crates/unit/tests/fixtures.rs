@@ -236,6 +236,37 @@ fn what_is_not_there_is_none_and_circles_are_errors() {
 }
 
 #[test]
+fn links_beside_a_unit_are_what_it_needs_unless_they_mask() {
+    let to_lib = "-> /usr/lib/systemd/system/x.service";
+    let wants = |file: &str| format!("{LIB}/a-b.service.wants/{file}");
+    let root = host(&[
+        (
+            &format!("{LIB}/a-b.service"),
+            "[Service]\nExecStart=/bin/a\n",
+        ),
+        (&format!("{LIB}/empty.service"), ""),
+        (&wants("kept.service"), to_lib),
+        (&wants("masked.service"), to_lib),
+        (
+            &format!("{ETC}/a-b.service.wants/masked.service"),
+            "-> /dev/null",
+        ),
+        (&wants("emptied.service"), "-> ../empty.service"),
+        (&wants("file.service"), "[Service]\n"),
+        (&wants("README"), to_lib),
+        (&format!("{LIB}/a-.service.wants/prefix.service"), to_lib),
+        (&format!("{ETC}/a-b.service.upholds/upheld.service"), to_lib),
+        (&format!("{ETC}/a-b.service.requires/kept.service"), to_lib),
+    ]);
+    let unit = get(&root, "a-b");
+    assert_eq!(
+        shown(&unit.wants),
+        ["kept.service", "prefix.service", "upheld.service"]
+    );
+    assert_eq!(shown(&unit.requires), ["kept.service"]);
+}
+
+#[test]
 fn what_systemd_can_not_read_ends_a_drop_in_and_fails_a_unit() {
     let broken = "[Service]\nUser=a\n[Serv\nUser=b\n[Service]\nUser=c\n";
     let root = host(&[
