@@ -124,6 +124,7 @@ pub fn names(root: &Path) -> Result<Vec<UnitName>> {
         for file in finder.files.list(directory)? {
             // a link that leads nowhere is left behind by a package that is gone
             if let Some(unit) = unit_of(&file)
+                && finder.entry(directory, &unit)?.is_some()
                 && finder.files.leads_somewhere(&join(directory, &file)?)?
             {
                 out.insert(unit);
@@ -146,6 +147,17 @@ fn unit_of(file: &str) -> Option<UnitName> {
 struct Finder {
     files: Files,
     directories: Vec<AbsPath>,
+    /// The same, links resolved.
+    resolved: Vec<AbsPath>,
+}
+
+/// What a file or link of the search path is.
+#[derive(Debug, PartialEq, Eq)]
+enum Entry {
+    /// A unit file; by a link out of the search path (`systemctl link`), or what masks it.
+    File,
+    /// Another name of this unit or template.
+    Alias(UnitName),
 }
 
 /// Where the search for a name ended.
@@ -160,18 +172,24 @@ struct Found {
 impl Finder {
     fn new(root: &Path) -> Result<Self> {
         let files = Files::new(root);
-        let mut directories = Vec::new();
+        let (mut directories, mut resolved) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for directory in SEARCH_PATH {
             let Ok(directory) = directory.parse::<AbsPath>() else {
                 continue;
             };
             // On a merged host /lib is /usr/lib, and counts once.
-            if seen.insert(files.resolve(&directory)?) {
+            let end = files.resolve(&directory)?;
+            if seen.insert(end.clone()) {
                 directories.push(directory);
+                resolved.push(end);
             }
         }
-        Ok(Self { files, directories })
+        Ok(Self {
+            files,
+            directories,
+            resolved,
+        })
     }
 
     fn load(&self, asked: &UnitName) -> Result<Option<LoadedUnit>> {
@@ -231,46 +249,15 @@ impl Finder {
     fn find(&self, asked: &UnitName) -> Result<Option<Found>> {
         let mut name = asked.clone();
         for _ in 0..MAX_ALIASES {
-            let Some(path) = self.first(&name)? else {
+            let Some((path, entry)) = self.first(&name)? else {
                 return Ok(None);
             };
-            let found = |name, masked| {
-                Ok(Some(Found {
-                    name,
-                    fragment: path.clone(),
-                    masked,
-                    generated: None,
-                }))
-            };
-            let Some(target) = self.files.link(&path)? else {
-                let Some(bytes) = self.files.read(&path)? else {
-                    return Ok(None);
-                };
-                return found(name, bytes.is_empty());
-            };
-            let end = self.files.resolve(&path)?;
-            if end.as_path() == Path::new("/dev/null") {
-                return found(name, true);
-            }
-            let next = target
-                .file_name()
-                .and_then(|f| f.to_str())
-                .and_then(unit_of)
-                .and_then(|unit| alias_target(&name, &unit));
-            match next {
-                Some(next) if next != name && self.first(&next)?.is_some() => name = next,
-                // A link to a file elsewhere, of the same name or another: `systemctl link`.
-                _ => {
-                    let Some(bytes) = self.files.read(&path)? else {
-                        return Ok(None);
-                    };
-                    return Ok(Some(Found {
-                        name,
-                        fragment: end,
-                        masked: bytes.is_empty(),
-                        generated: None,
-                    }));
-                }
+            match entry {
+                Entry::Alias(target) => match instance_of(&target, &name) {
+                    Some(next) => name = next,
+                    None => return Ok(None),
+                },
+                Entry::File => return self.found(name, path),
             }
         }
         Err(crate::Error::TooManyLinks {
@@ -278,17 +265,63 @@ impl Finder {
         })
     }
 
-    /// The strongest file of this name, or of its template.
-    fn first(&self, name: &UnitName) -> Result<Option<AbsPath>> {
+    fn found(&self, name: UnitName, path: AbsPath) -> Result<Option<Found>> {
+        let found = |fragment, masked| Found {
+            name,
+            fragment,
+            masked,
+            generated: None,
+        };
+        let end = self.files.resolve(&path)?;
+        if end.as_path() == Path::new("/dev/null") {
+            return Ok(Some(found(path, true)));
+        }
+        let Some(bytes) = self.files.read(&path)? else {
+            return Ok(None);
+        };
+        let fragment = match self.files.link(&path)? {
+            Some(_) => end,
+            None => path,
+        };
+        Ok(Some(found(fragment, bytes.is_empty())))
+    }
+
+    /// The strongest file or link of this name that counts, or else of its template.
+    fn first(&self, name: &UnitName) -> Result<Option<(AbsPath, Entry)>> {
         for candidate in std::iter::once(name.clone()).chain(name.template()) {
             for directory in &self.directories {
-                let path = join(directory, candidate.as_str())?;
-                if self.files.exists(&path)? {
-                    return Ok(Some(path));
+                if let Some(entry) = self.entry(directory, &candidate)? {
+                    return Ok(Some((join(directory, candidate.as_str())?, entry)));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// What a directory of the search path has under a name; `None` for nothing, and for a link
+    /// that systemd ignores. A link is another name where it leads into the search path, and the
+    /// file itself where it doesn't (`unit_file_build_name_map()` of systemd).
+    fn entry(&self, directory: &AbsPath, name: &UnitName) -> Result<Option<Entry>> {
+        let path = join(directory, name.as_str())?;
+        let Some(target) = self.files.link(&path)? else {
+            return Ok(self.files.exists(&path)?.then_some(Entry::File));
+        };
+        let here = join(&self.files.resolve(directory)?, name.as_str())?;
+        let target = here.resolve_link(&target).ok();
+        let (Some(parent), Some(file)) = (
+            target.as_ref().and_then(AbsPath::parent),
+            target.as_ref().and_then(|t| t.file_name()),
+        ) else {
+            return Ok(Some(Entry::File));
+        };
+        let parent = self.files.resolve(&parent)?;
+        if !self.resolved.iter().any(|d| parent.starts_with(d)) {
+            return Ok(Some(Entry::File));
+        }
+        let target = file.to_str().and_then(unit_of);
+        Ok(target
+            .filter(|target| target != name && may_be_alias(name, target))
+            .map(Entry::Alias))
     }
 
     /// All other names that lead to `name`, and those of their links that are the host's own.
@@ -299,7 +332,8 @@ impl Finder {
             for file in self.files.list(directory)? {
                 let Some(link) = unit_of(&file) else { continue };
                 let path = join(directory, &file)?;
-                if link.suffix() != name.suffix() || self.files.link(&path)?.is_none() {
+                let entry = self.entry(directory, &link)?;
+                if link.suffix() != name.suffix() || !matches!(entry, Some(Entry::Alias(_))) {
                     continue;
                 }
                 // A template's link gives each of its instances a second name.
@@ -403,12 +437,22 @@ impl Finder {
     }
 }
 
-/// The unit that a link named `name` makes an alias of: an instance linked to a template is the
-/// instance of that template. Only links between units of one type are aliases.
-fn alias_target(name: &UnitName, target: &UnitName) -> Option<UnitName> {
-    if target.suffix() != name.suffix() {
-        return None;
-    }
+/// Whether a link of one name may make it another name of a unit: both are of one type, and of one
+/// kind, but for an instance that is one of another template
+/// (`unit_validate_alias_symlink_and_warn()` of systemd).
+fn may_be_alias(name: &UnitName, target: &UnitName) -> bool {
+    let types = ["service", "socket", "target", "device", "timer", "path"];
+    let alike = match (name.instance(), target.instance()) {
+        (Some(of_name), Some(of_target)) => of_name == of_target,
+        (Some(_), None) => target.is_template(),
+        (None, Some(_)) => false,
+        (None, None) => name.is_template() == target.is_template(),
+    };
+    alike && name.suffix() == target.suffix() && types.contains(&name.suffix())
+}
+
+/// What a name stands for that is another one of `target`: of a template, the instance.
+fn instance_of(target: &UnitName, name: &UnitName) -> Option<UnitName> {
     match name.instance() {
         Some(instance) if target.is_template() => target.instantiate(instance).ok(),
         _ => Some(target.clone()),

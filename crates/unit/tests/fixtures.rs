@@ -236,6 +236,80 @@ fn what_is_not_there_is_none_and_circles_are_errors() {
 }
 
 #[test]
+fn a_link_out_of_the_search_path_is_no_alias_whatever_is_called_so() {
+    let httpd = "[Service]\nExecStart=/usr/sbin/httpd\n";
+    let root = host(&[
+        (&format!("{LIB}/httpd.service"), httpd),
+        (
+            "opt/app/httpd.service",
+            "[Service]\nExecStart=/opt/app/httpd\n",
+        ),
+        (&format!("{ETC}/web.service"), "-> /opt/app/httpd.service"),
+        (
+            "etc/alternatives/by-hand.service",
+            "-> /usr/lib/systemd/system/httpd.service",
+        ),
+        (
+            &format!("{ETC}/chosen.service"),
+            "-> ../../alternatives/by-hand.service",
+        ),
+    ]);
+    let web = get(&root, "web");
+    assert_eq!(web.name.as_str(), "web.service");
+    assert_eq!(web.fragment.to_string(), "/opt/app/httpd.service");
+    assert!(get(&root, "httpd").aliases.is_empty());
+    let chosen = get(&root, "chosen");
+    assert_eq!(chosen.name.as_str(), "chosen.service");
+    assert_eq!(
+        chosen.fragment.to_string(),
+        "/usr/lib/systemd/system/httpd.service"
+    );
+}
+
+#[test]
+fn a_link_that_can_be_no_alias_is_passed_over() {
+    let bar = "[Service]\nExecStart=/bin/bar %i\n";
+    let root = host(&[
+        (&format!("{LIB}/bar@.service"), bar),
+        (&format!("{LIB}/foo.service"), "[Service]\nUser=weaker\n"),
+        (
+            &format!("{ETC}/foo.service"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+        (
+            &format!("{ETC}/none.service"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+        (
+            &format!("{ETC}/bar.service"),
+            "-> /usr/lib/systemd/system/bar@x.service",
+        ),
+        (
+            &format!("{ETC}/a@1.service"),
+            "-> /usr/lib/systemd/system/bar@2.service",
+        ),
+        (
+            &format!("{ETC}/b@1.service"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+        (
+            &format!("{ETC}/bar.socket"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+    ]);
+    let foo = get(&root, "foo");
+    assert_eq!(foo.settings.last("Service", "User"), Some("weaker"));
+    for name in ["none", "bar", "a@1", "bar.socket"] {
+        assert_eq!(load(root.path(), &unit(name)).unwrap(), None, "{name}");
+    }
+    assert_eq!(get(&root, "b@1").name.as_str(), "bar@1.service");
+    assert_eq!(
+        shown(&names(root.path()).unwrap()),
+        ["b@1.service", "bar@.service", "foo.service"]
+    );
+}
+
+#[test]
 fn links_beside_a_unit_are_what_it_needs_unless_they_mask() {
     let to_lib = "-> /usr/lib/systemd/system/x.service";
     let wants = |file: &str| format!("{LIB}/a-b.service.wants/{file}");
