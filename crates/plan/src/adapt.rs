@@ -15,6 +15,7 @@ use vss_model::{Confinement, UnitName};
 use crate::confine::Confined;
 use crate::facts::UnitFacts;
 use crate::outcome::Warning;
+use crate::values;
 
 /// Settings that can be set aside, with the value that does so, and what that comes to.
 const SET_ASIDE: [(&str, &str, &str); 5] = [
@@ -92,7 +93,7 @@ pub(crate) fn adapt(unit: &UnitFacts, confined: Confined) -> Adaptation {
 }
 
 fn is_off(value: &str) -> bool {
-    matches!(value, "no" | "false" | "0" | "off" | "n" | "f")
+    values::boolean(value) == Some(false)
 }
 
 impl Adaptation {

@@ -55,6 +55,7 @@ mod snippets;
 mod suitable;
 mod timespan;
 mod units;
+mod values;
 
 pub use derive::{
     HOST_INSIDE, MEMORY_UNLIMITED_KIB, SYSTEMD, domain_spec, host_directory, host_unit, unlabelled,

@@ -7,6 +7,7 @@ use vss_model::{AbsPath, Cause, PackageName, UnitName};
 use crate::ask::Ask;
 use crate::facts::{PathFacts, UnitFacts};
 use crate::outcome::PlanError;
+use crate::values;
 
 /// Directives whose units have to run too.
 const STRONG: [&str; 9] = [
@@ -76,9 +77,10 @@ impl UnitFacts {
             .map(|s| s.value.as_str())
     }
 
-    /// The last value of a key, which is the one that counts where it is no list.
+    /// The value of a key that counts where it is no list: the last that systemd takes for one.
     pub(crate) fn last<'s>(&'s self, key: &'s str) -> Option<&'s str> {
-        self.values(key).last().filter(|v| !v.is_empty())
+        let taken = self.values(key).filter(|v| values::is_taken(key, v));
+        taken.last().filter(|v| !v.is_empty())
     }
 
     fn units_of(&self, key: &str) -> Vec<UnitName> {
@@ -133,7 +135,7 @@ impl UnitFacts {
         }
         let stem = self.name.as_str().strip_suffix(suffix)?;
         let stem = stem.strip_suffix('.')?;
-        let accept = matches!(self.last("Accept"), Some("yes" | "true" | "1" | "on"));
+        let accept = self.last("Accept").and_then(values::boolean) == Some(true);
         let at = if suffix == "socket" && accept && !stem.contains('@') {
             "@"
         } else {

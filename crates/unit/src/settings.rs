@@ -31,11 +31,14 @@ impl Settings {
     ///
     /// An empty value takes back what was said of the same key, and of the keys that share a list
     /// with it: all conditions are one list, all assertions, all sockets, all timers, all bind mounts.
-    /// Relations to other units can't be taken back (systemd.unit(5)).
+    /// Relations to other units can't be taken back (systemd.unit(5)), nor can what takes one of a
+    /// few words, a boolean or a time span: to systemd an empty value is none of them.
     pub fn apply(&mut self, file: &AbsPath, text: &UnitText) {
         for assignment in text.assignments() {
             if assignment.value.is_empty() {
-                if !is_relation(assignment.section, assignment.key) {
+                let kept = is_relation(assignment.section, assignment.key)
+                    || NEVER_EMPTY.contains(&assignment.key);
+                if !kept {
                     self.reset(assignment.section, assignment.key);
                 }
                 continue;
@@ -115,6 +118,27 @@ const RELATIONS: [&str; 23] = [
     "RequisiteOverridable",
 ];
 
+/// The settings of one value that systemd ignores an empty one of, of those that somebody here
+/// reads.
+const NEVER_EMPTY: [&str; 16] = [
+    "Type",
+    "BusName",
+    "TimeoutSec",
+    "TimeoutStartSec",
+    "TimeoutStopSec",
+    "DynamicUser",
+    "PrivateUsers",
+    "PrivateTmp",
+    "RemainAfterExit",
+    "Restart",
+    "StandardInput",
+    "StandardOutput",
+    "StandardError",
+    "Accept",
+    "Service",
+    "Unit",
+];
+
 fn is_relation(section: &str, key: &str) -> bool {
     section == "Unit" && RELATIONS.contains(&key)
 }
@@ -179,6 +203,16 @@ mod tests {
         let left: Vec<_> = settings.entries().iter().map(|e| e.key.as_str()).collect();
         assert_eq!(left, ["After", "AssertPathExists", "ListenStream"]);
         assert_eq!(settings.last("Socket", "ListenStream"), Some("2"));
+    }
+
+    #[test]
+    fn an_empty_value_is_no_word_of_a_few_and_takes_none_back() {
+        let settings = settings(&[
+            "[Service]\nType=notify\nDynamicUser=yes\nTimeoutSec=900\nUser=a\nRootDirectory=/r\n",
+            "[Service]\nType=\nDynamicUser=\nTimeoutSec=\nUser=\nRootDirectory=\n",
+        ]);
+        let left: Vec<_> = settings.entries().iter().map(|e| e.key.as_str()).collect();
+        assert_eq!(left, ["Type", "DynamicUser", "TimeoutSec"]);
     }
 
     #[test]
