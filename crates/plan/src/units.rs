@@ -85,7 +85,7 @@ impl UnitFacts {
 
     fn units_of(&self, key: &str) -> Vec<UnitName> {
         self.values(key)
-            .flat_map(str::split_whitespace)
+            .flat_map(values::unit_words)
             .filter_map(|name| name.parse().ok())
             .collect()
     }

@@ -37,6 +37,27 @@ pub(crate) fn is_taken(key: &str, value: &str) -> bool {
     }
 }
 
+/// The words of a list of units: quotes are removed, and backslashes stay, as they are part of
+/// names (`config_parse_unit_deps()`). A quote that is never closed ends the list.
+pub(crate) fn unit_words(value: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    for c in value.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, ' ' | '\t' | '\n' | '\r') => out.extend(word.take()),
+            None if matches!(c, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    out.extend(word.filter(|_| quote.is_none()));
+    out
+}
+
 /// A boolean as systemd reads it (`parse_boolean()`).
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     let is_one_of = |words: [&str; 6]| words.iter().any(|w| w.eq_ignore_ascii_case(text));
@@ -58,6 +79,21 @@ mod tests {
     fn booleans_are_systemds() {
         let read = ["Yes", "off", "maybe", ""].map(boolean);
         assert_eq!(read, [Some(true), Some(false), None, None]);
+    }
+
+    #[test]
+    fn names_of_units_keep_their_escapes_and_lose_their_quotes() {
+        for (value, expected) in [
+            (
+                r"foo@a\x2db.service  b.socket",
+                &[r"foo@a\x2db.service", "b.socket"][..],
+            ),
+            (r#""a.service" 'b.service'"#, &["a.service", "b.service"]),
+            (r#"a.service "b.service"#, &["a.service"]),
+            ("", &[]),
+        ] {
+            assert_eq!(unit_words(value), expected, "{value}");
+        }
     }
 
     #[test]
