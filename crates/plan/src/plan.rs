@@ -263,6 +263,7 @@ fn draft(
     let mut warnings = scope.follow(&mut draft, &mut named);
     // what was followed may have brought more of them
     scope.other_instances(&mut draft);
+    scope.beside_other_instances(&mut draft, &named);
     let mut inside = accounts.inside(&accounts_named(scope, said.accounts));
     let mut adapted = BTreeMap::new();
     for member in scope.units.members.values() {
