@@ -184,6 +184,19 @@ pub enum Warning {
         /// What will become of it.
         effect: String,
     },
+    /// A line of a unit file is not in force.
+    IgnoredLine {
+        /// The unit.
+        unit: UnitName,
+        /// The file.
+        file: AbsPath,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+        /// Whether what follows in the file is not in force either.
+        ends_file: bool,
+    },
 }
 
 impl std::fmt::Display for Warning {
@@ -294,6 +307,23 @@ impl std::fmt::Display for Warning {
                 setting,
                 effect,
             } => write!(f, "{unit} has {setting}: {effect}"),
+            Self::IgnoredLine {
+                unit,
+                file,
+                line,
+                reason,
+                ends_file,
+            } => {
+                let rest = if *ends_file {
+                    " and all that follows"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "{unit}: systemd ignores line {line} of {file}{rest}: it is {reason}"
+                )
+            }
         }
     }
 }

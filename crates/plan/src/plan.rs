@@ -274,6 +274,7 @@ fn draft(
         adapted.insert(member.facts.name.clone(), adaptation.service);
         warnings.extend(adaptation.warnings);
         warnings.extend(adapt::absent_devices(member.facts));
+        warnings.extend(review::ignored_lines(member.facts));
     }
     scope.accounts(&mut draft, &inside);
     let setup = Setup {

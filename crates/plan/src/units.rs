@@ -66,6 +66,7 @@ impl UnitFacts {
             wants: Vec::new(),
             requires: Vec::new(),
             alias_links: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 

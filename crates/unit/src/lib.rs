@@ -36,7 +36,7 @@ mod write;
 pub use error::{Error, Result};
 pub use manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus, is_booted};
 pub use paths::{NamedPath, PathKind, paths_named};
-pub use search::{LoadedUnit, drop_ins, find_file, load, names};
+pub use search::{IgnoredLine, LoadedUnit, drop_ins, find_file, load, names};
 pub use settings::{Setting, Settings};
 pub use specifier::{SpecifierContext, escape, expand, for_any_instance, unescape};
 pub use systemd::{Limits, Systemd};

@@ -63,8 +63,21 @@ pub struct LoadedUnit {
     pub wants: Vec<UnitName>,
     /// The units that links in `NAME.requires/` directories add to `Requires=`, sorted.
     pub requires: Vec<UnitName>,
-    /// What systemd ignores in the files: file, line, reason.
-    pub ignored: Vec<(AbsPath, usize, &'static str)>,
+    /// What systemd ignores in the files, in their order.
+    pub ignored: Vec<IgnoredLine>,
+}
+
+/// A line that systemd ignores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoredLine {
+    /// The file.
+    pub file: AbsPath,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: &'static str,
+    /// Whether systemd reads no further in the file, which is a drop-in then.
+    pub ends_file: bool,
 }
 
 impl LoadedUnit {
@@ -236,9 +249,15 @@ impl Finder {
                 return Err(crate::Error::Unreadable { path, line, reason });
             }
             unit.settings.apply(&path, &parsed);
+            let end = parsed.unreadable().map(|(line, _)| line);
             let ignored = parsed.ignored().into_iter();
             unit.ignored
-                .extend(ignored.map(|(line, reason)| (path.clone(), line, reason)));
+                .extend(ignored.map(|(line, reason)| IgnoredLine {
+                    file: path.clone(),
+                    line,
+                    reason,
+                    ends_file: end == Some(line),
+                }));
             unit.files
                 .push((path, String::from_utf8_lossy(&bytes).into_owned()));
         }

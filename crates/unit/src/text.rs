@@ -136,10 +136,10 @@ impl Pending {
 /// What a whole line says.
 fn understand(text: &[u8]) -> Content {
     if text.len() > MAX_LINE {
-        return Content::Unreadable("longer than systemd reads");
+        return Content::Unreadable("a line longer than systemd reads");
     }
     let Ok(text) = std::str::from_utf8(text) else {
-        return Content::Unreadable("not UTF-8");
+        return Content::Unreadable("a line that is not UTF-8");
     };
     let text = trim(text);
     if text.is_empty() {
@@ -153,8 +153,8 @@ fn understand(text: &[u8]) -> Content {
         };
     }
     match text.split_once('=') {
-        None => Content::Ignored("no \"=\" in it"),
-        Some((key, _)) if trim(key).is_empty() => Content::Ignored("nothing before the \"=\""),
+        None => Content::Ignored("a line without \"=\""),
+        Some((key, _)) if trim(key).is_empty() => Content::Ignored("a value without a key"),
         Some((key, value)) => Content::Assignment {
             key: trim(key).to_owned(),
             value: trim(value).to_owned(),
@@ -258,7 +258,7 @@ impl UnitText {
                 Content::Section(_) => in_section = true,
                 Content::Ignored(reason) => out.push((item.line, *reason)),
                 Content::Assignment { .. } if !in_section => {
-                    out.push((item.line, "outside of any section"));
+                    out.push((item.line, "an assignment outside of any section"));
                 }
                 _ => {}
             }

@@ -352,11 +352,14 @@ fn what_systemd_can_not_read_ends_a_drop_in_and_fails_a_unit() {
     let a = get(&root, "a");
     assert_eq!(a.settings.last("Service", "User"), Some("a"));
     assert_eq!(a.settings.last("Service", "Group"), Some("y"));
-    let (file, line, _) = &a.ignored[0];
+    let [ignored] = &a.ignored[..] else {
+        panic!("{:?}", a.ignored);
+    };
     assert_eq!(
-        (file.to_string().as_str(), *line),
-        ("/etc/systemd/system/a.service.d/x.conf", 3)
+        ignored.file.to_string(),
+        "/etc/systemd/system/a.service.d/x.conf"
     );
+    assert!(ignored.line == 3 && ignored.ends_file);
     let error = load(root.path(), &unit("b")).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -206,6 +206,7 @@ impl World {
             wants: Vec::new(),
             requires: Vec::new(),
             alias_links: Vec::new(),
+            ignored: Vec::new(),
         };
         self.units.insert(name.clone(), facts);
         self.units.get_mut(&name).unwrap()
