@@ -35,12 +35,21 @@ pub struct SandboxPlan {
     pub domain: DomainSpec,
     /// The units that run inside, those required included.
     pub units: Vec<UnitName>,
-    /// The package closure with versions.
-    pub packages: Vec<(PackageName, String)>,
+    /// The package closure.
+    pub packages: Vec<PlannedPackage>,
     /// Paths that a source names and that are left out, with the reason.
     pub skipped: Vec<Skipped>,
     /// What the administrator should know.
     pub warnings: Vec<Warning>,
+}
+
+/// A package whose files are planned with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PlannedPackage {
+    /// Its name.
+    pub name: PackageName,
+    /// The version that is installed.
+    pub version: String,
 }
 
 /// A path that is named but not taken.

@@ -21,7 +21,7 @@ use crate::facts::{Facts, HostFacts, SelinuxMode};
 use crate::follow::Named;
 use crate::id_ranges;
 use crate::inside::Setup;
-use crate::outcome::{PlanError, Progress, SandboxPlan, Warning};
+use crate::outcome::{PlanError, PlannedPackage, Progress, SandboxPlan, Warning};
 use crate::packages::PackageClosure;
 use crate::paths::Scope;
 use crate::request::CreateRequest;
@@ -146,7 +146,10 @@ fn compute(
         packages: packages
             .packages
             .values()
-            .map(|p| (p.name.clone(), p.version.clone()))
+            .map(|p| PlannedPackage {
+                name: p.name.clone(),
+                version: p.version.clone(),
+            })
             .collect(),
         skipped,
         warnings,
