@@ -45,18 +45,19 @@ pub trait Hypervisor {
     fn domains(&self) -> Result<Vec<DomainInfo>>;
 
     /// The running domain with this UUID; `None` where there is none, or its first process ended.
-    /// Takes up to a second where that is in doubt: libvirt may be restarting it. A domain whose
+    /// Takes a second where that process is dead, as libvirt may be restarting it. A domain whose
     /// first process is dead may stay in libvirt: [`destroy`](Self::destroy) clears it away.
     ///
     /// # Errors
-    /// Where libvirt doesn't answer.
+    /// [`NoInit`](crate::Error::NoInit), after five seconds, where the domain runs and no first
+    /// process of it is to be seen; where libvirt doesn't answer.
     fn find(&self, uuid: Uuid) -> Result<Option<RunningDomain>>;
 
     /// The running domain of this name. Compare its UUID before believing that it is the
     /// sandbox's.
     ///
     /// # Errors
-    /// Where libvirt doesn't answer.
+    /// As [`find`](Self::find), with the same waits.
     fn find_by_name(&self, name: &SandboxName) -> Result<Option<RunningDomain>>;
 
     /// Starts a transient domain, once. [`start()`] gets over a race.

@@ -19,6 +19,9 @@ use crate::{domains, leases, read, routes};
 /// administrator defined under the same name.
 pub const OWN_UUID: Uuid = Uuid::from_u128(0x6d0f_3c5b_52f1_4c0e_9a87_9d1d_0b7f_2ac4);
 
+/// How often the own network is defined where somebody else takes it away each time.
+const ATTEMPTS: u32 = 3;
+
 /// More than any network definition by hand.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -158,6 +161,15 @@ fn is_active(network: &Network) -> Result<bool> {
         .map_err(refused("tell whether a network is active"))
 }
 
+/// What was asked of a network that was found; `None` where it is gone since, as another command
+/// may have taken it away.
+fn unless_gone<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Err(Error::Refused { source, .. }) if source.is(ErrorNumber::NoNetwork) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 fn describe(network: &Network, name: &str) -> Result<read::NetworkXml> {
     let xml = network
         .xml_desc(0)
@@ -235,11 +247,9 @@ pub fn shipped_address(path: &Path, name: &str) -> Result<(Ipv4Addr, u8), Networ
 impl Libvirt {
     /// Whether a network is up; `None` where it doesn't exist.
     pub(crate) fn is_network_active(&self, name: &str) -> Result<Option<bool>> {
-        self.ask(|connection| {
-            lookup(connection, name)?
-                .as_ref()
-                .map(is_active)
-                .transpose()
+        self.ask(|connection| match lookup(connection, name)? {
+            Some(network) => unless_gone(is_active(&network)),
+            None => Ok(None),
         })
     }
 
@@ -265,18 +275,22 @@ impl Libvirt {
         }
     }
 
-    /// Starts the own network. Where two callers start at once, one of them fails and finds it up.
-    fn started(&self, name: &str, network: &Network) -> Result<(), NetworkError> {
-        if is_active(network)? {
-            return Ok(());
+    /// Starts the own network, and says whether it is up: it isn't where it was taken away
+    /// meanwhile. Where two callers start at once, one of them fails and finds it up.
+    fn started(&self, name: &str, network: &Network) -> Result<bool, NetworkError> {
+        let seen = || -> Result<_> { Ok((is_active(network)?, describe(network, name)?)) };
+        let Some((active, xml)) = unless_gone(seen())? else {
+            return Ok(false);
+        };
+        if active {
+            return Ok(true);
         }
-        let xml = describe(network, name)?;
         if let Some((address, prefix)) = xml.address {
             let own = xml.bridge.as_deref().unwrap_or_default();
             if let Some(user) = routes::collision(address, prefix, own) {
                 // The other caller's bridge may have got its address just now.
                 if self.is_network_active(name)? == Some(true) {
-                    return Ok(());
+                    return Ok(true);
                 }
                 return Err(NetworkError::Collision {
                     name: name.to_owned(),
@@ -285,36 +299,58 @@ impl Libvirt {
             }
         }
         match network.create() {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
             Err(error) => {
                 self.reopened()?;
-                if self.is_network_active(name)? == Some(true) {
-                    return Ok(());
+                match self.is_network_active(name)? {
+                    Some(true) => Ok(true),
+                    Some(false) => Err(refused(format!("start the network {name}"))(error).into()),
+                    None => Ok(false),
                 }
-                Err(refused(format!("start the network {name}"))(error).into())
             }
         }
     }
 }
 
+/// What [`Networks::info`] asks libvirt.
+struct Known {
+    uuid: Uuid,
+    active: bool,
+    xml: read::NetworkXml,
+    leases: Vec<leases::Lease>,
+    usage: read::Usage,
+}
+
+fn known(connection: &Connect, network: &Network, name: &str) -> Result<Known> {
+    let active = is_active(network)?;
+    Ok(Known {
+        uuid: network.uuid().map_err(refused("identify a network"))?,
+        active,
+        xml: describe(network, name)?,
+        leases: if active {
+            // A network without DHCP has none, and some drivers don't know.
+            leases::of(network).unwrap_or_default()
+        } else {
+            Vec::new()
+        },
+        usage: usage(connection, name)?,
+    })
+}
+
 impl Networks for Libvirt {
     fn info(&self, name: &str) -> Result<Option<NetworkInfo>, NetworkError> {
-        let known = self.ask(|connection| {
-            let Some(network) = lookup(connection, name)? else {
-                return Ok(None);
-            };
-            let active = is_active(&network)?;
-            let leases = if active {
-                // A network without DHCP has none, and some drivers don't know.
-                leases::of(&network).unwrap_or_default()
-            } else {
-                Vec::new()
-            };
-            let uuid = network.uuid().map_err(refused("identify a network"))?;
-            let xml = describe(&network, name)?;
-            Ok(Some((uuid, active, xml, leases, usage(connection, name)?)))
+        let known = self.ask(|connection| match lookup(connection, name)? {
+            Some(network) => unless_gone(known(connection, &network, name)),
+            None => Ok(None),
         })?;
-        let Some((uuid, active, xml, leases, usage)) = known else {
+        let Some(Known {
+            uuid,
+            active,
+            xml,
+            leases,
+            usage,
+        }) = known
+        else {
             return Ok(None);
         };
         let (gateway, prefix) = xml.address.ok_or_else(|| NetworkError::NoIpv4 {
@@ -341,8 +377,12 @@ impl Networks for Libvirt {
 
     fn ensure(&self, name: &str, definition: &Path) -> Result<(), NetworkError> {
         if name == NetworkChoice::OWN {
-            let network = self.defined(name, definition)?;
-            return self.started(name, &network);
+            for _ in 0..ATTEMPTS {
+                let network = self.defined(name, definition)?;
+                if self.started(name, &network)? {
+                    return Ok(());
+                }
+            }
         }
         let name = name.to_owned();
         match self.is_network_active(&name)? {
@@ -399,6 +439,31 @@ mod tests {
         let (_, prefix) = xml.address.unwrap();
         assert!(prefix <= 21, "room for two thousand containers");
         assert!(xml.bridge.unwrap().len() <= 15, "IFNAMSIZ");
+    }
+
+    /// libvirt's own test driver, which is part of the library and needs no daemon.
+    #[test]
+    fn a_network_that_goes_after_it_was_found_is_none() {
+        crate::library::load().unwrap();
+        let connection = Connect::open(Some("test:///default")).unwrap();
+        let network = lookup(&connection, "default").unwrap().unwrap();
+        assert_eq!(unless_gone(is_active(&network)).unwrap(), Some(true));
+        let other = lookup(&connection, "default").unwrap().unwrap();
+        other.destroy().unwrap();
+        other.undefine().unwrap();
+        assert_eq!(unless_gone(is_active(&network)).unwrap(), None);
+        let described = unless_gone(describe(&network, "default")).unwrap();
+        assert!(described.is_none());
+        assert!(
+            unless_gone(known(&connection, &network, "default"))
+                .unwrap()
+                .is_none()
+        );
+        let other_error = Error::Answer {
+            object: "x".to_owned(),
+            reason: "y".to_owned(),
+        };
+        assert!(unless_gone::<()>(Err(other_error)).is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use vss_model::{Confinement, UnitName};
 use crate::confine::Confined;
 use crate::facts::UnitFacts;
 use crate::outcome::Warning;
+use crate::values;
 
 /// Settings that can be set aside, with the value that does so, and what that comes to.
 const SET_ASIDE: [(&str, &str, &str); 5] = [
@@ -92,7 +93,7 @@ pub(crate) fn adapt(unit: &UnitFacts, confined: Confined) -> Adaptation {
 }
 
 fn is_off(value: &str) -> bool {
-    matches!(value, "no" | "false" | "0" | "off" | "n" | "f")
+    values::boolean(value) == Some(false)
 }
 
 impl Adaptation {
@@ -219,26 +220,9 @@ fn user_of(unit: &UnitName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Setting;
 
     fn unit(settings: &[(&str, &str)]) -> UnitFacts {
-        let setting = |&(key, value): &(&str, &str)| Setting {
-            section: "Service".to_owned(),
-            key: key.to_owned(),
-            value: value.to_owned(),
-        };
-        UnitFacts {
-            name: "9x.y@i.service".parse().unwrap(),
-            masked: false,
-            found: "/usr/lib/systemd/system/x.service".parse().unwrap(),
-            fragment: "/usr/lib/systemd/system/x.service".parse().unwrap(),
-            drop_ins: Vec::new(),
-            settings: settings.iter().map(setting).collect(),
-            paths: Vec::new(),
-            wants: Vec::new(),
-            requires: Vec::new(),
-            alias_links: Vec::new(),
-        }
+        UnitFacts::with("9x.y@i.service", settings)
     }
 
     fn by(by: Confinement) -> Confined {

@@ -9,6 +9,7 @@ use vss_model::{
 };
 
 use crate::facts::UnitFacts;
+use crate::timespan::{self, TimeSpan};
 
 /// What the init executes.
 pub const SYSTEMD: &str = "/usr/lib/systemd/systemd";
@@ -23,6 +24,8 @@ pub const MEMORY_UNLIMITED_KIB: u64 = 9_007_199_254_740_991;
 /// Seconds that the host unit waits for longer than the unit inside: for libvirt, the boot of
 /// systemd, and the way down.
 const MARGIN: u64 = 60;
+/// The longest limit in seconds that a config may state: ten years.
+const LONGEST: u64 = 315_360_000;
 
 /// The host directory that is seen at [`HOST_INSIDE`]: it holds the socket `notify`.
 #[must_use]
@@ -209,34 +212,23 @@ fn unit_path(path: &AbsPath) -> String {
 /// How long units take at the most, by their own settings.
 pub(crate) fn timeouts<'a>(units: impl Iterator<Item = &'a UnitFacts>) -> Timeouts {
     let default = Timeouts::default();
-    let mut out = Timeouts {
-        start: Some(0),
-        stop: Some(0),
+    let services: Vec<&UnitFacts> = units.filter(|u| u.name.suffix() == "service").collect();
+    let longest = |limit: &dyn Fn(&UnitFacts) -> Option<u64>, default| {
+        let limits = services.iter().map(|unit| limit(unit));
+        limits.reduce(longer).unwrap_or(default)
     };
-    for unit in units.filter(|u| u.name.suffix() == "service") {
-        let both = unit.last("TimeoutSec");
-        let oneshot = unit.last("Type") == Some("oneshot");
-        let start = match unit.last("TimeoutStartSec").or(both) {
-            Some(text) => time_span(text).unwrap_or(default.start),
-            None if oneshot => None,
-            None => default.start,
-        };
-        let stop = match unit.last("TimeoutStopSec").or(both) {
-            Some(text) => time_span(text).unwrap_or(default.stop),
-            None => default.stop,
-        };
-        out.start = longer(out.start, start);
-        out.stop = longer(out.stop, stop);
-    }
     Timeouts {
-        start: out
-            .start
-            .filter(|&s| s > 0)
-            .or(default.start.filter(|_| out.start == Some(0))),
-        stop: out
-            .stop
-            .filter(|&s| s > 0)
-            .or(default.stop.filter(|_| out.stop == Some(0))),
+        start: longest(
+            &|unit| {
+                let default = default.start.filter(|_| !unit.is_oneshot());
+                limit(unit, "TimeoutStartSec").unwrap_or(default)
+            },
+            default.start,
+        ),
+        stop: longest(
+            &|unit| limit(unit, "TimeoutStopSec").unwrap_or(default.stop),
+            default.stop,
+        ),
     }
 }
 
@@ -244,66 +236,92 @@ fn longer(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     Some(a?.max(b?))
 }
 
-/// A time span of systemd.time(7) in seconds, rounded up; inner `None` for no limit (`infinity`
-/// and 0), outer `None` where it is none.
-fn time_span(text: &str) -> Option<Option<u64>> {
-    let text = text.trim();
-    if text == "infinity" {
-        return Some(None);
-    }
-    let mut seconds = 0f64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = rest[digits..].trim_start();
-        let letters = rest
-            .find(|c: char| !c.is_alphabetic())
-            .unwrap_or(rest.len());
-        seconds += number * seconds_of(&rest[..letters])?;
-        rest = rest[letters..].trim_start();
-    }
-    let whole = seconds.ceil();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a float to integer cast saturates"
-    )]
-    Some((whole > 0.0).then_some(whole as u64))
+/// The seconds that a unit gives a step: the later of the step's own key and of `TimeoutSec=`,
+/// which sets both, a value that is no time span aside (systemd.service(5)). Inner `None` for no
+/// limit, outer `None` where the unit says nothing.
+fn limit(unit: &UnitFacts, key: &str) -> Option<Option<u64>> {
+    let settings = unit.settings.iter().rev();
+    settings
+        .filter(|s| s.section == "Service" && (s.key == key || s.key == "TimeoutSec"))
+        .find_map(|s| timespan::parse(&s.value))
+        .map(seconds)
 }
 
-fn seconds_of(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "" | "s" | "sec" | "second" | "seconds" => 1.0,
-        "ms" | "msec" => 1e-3,
-        "us" | "usec" | "μs" => 1e-6,
-        "m" | "min" | "minute" | "minutes" => 60.0,
-        "h" | "hr" | "hour" | "hours" => 3600.0,
-        "d" | "day" | "days" => 86400.0,
-        "w" | "week" | "weeks" => 604_800.0,
-        _ => return None,
-    })
+/// Whole seconds, rounded up; `None` for no limit, which 0 is too, and what is beyond the longest
+/// that a config holds comes to.
+fn seconds(span: TimeSpan) -> Option<u64> {
+    let TimeSpan::Finite(span) = span else {
+        return None;
+    };
+    let whole = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    (1..=LONGEST).contains(&whole).then_some(whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(settings: &[(&str, &str)]) -> Timeouts {
+        let unit = crate::facts::UnitFacts::with("a.service", settings);
+        timeouts([&unit].into_iter())
+    }
+
     #[test]
-    fn time_spans_are_systemds() {
-        for (text, expected) in [
-            ("900", Some(Some(900))),
-            ("1h", Some(Some(3600))),
-            ("5min 20s", Some(Some(320))),
-            ("1min30s", Some(Some(90))),
-            ("500ms", Some(Some(1))),
-            ("0", Some(None)),
-            ("infinity", Some(None)),
-            ("soon", None),
+    fn of_two_limits_the_later_valid_one_counts() {
+        let start = "TimeoutStartSec";
+        for (settings, expected) in [
+            (&[][..], (Some(90), Some(90))),
+            (
+                &[(start, "5min"), ("TimeoutSec", "30min")],
+                (Some(1800), Some(1800)),
+            ),
+            (
+                &[("TimeoutSec", "30min"), (start, "5min")],
+                (Some(300), Some(1800)),
+            ),
+            (
+                &[(start, "5min"), (start, "nonsense")],
+                (Some(300), Some(90)),
+            ),
+            (
+                &[("TimeoutStopSec", "900"), ("TimeoutSec", "")],
+                (Some(90), Some(900)),
+            ),
+            (
+                &[(start, "500ms"), ("TimeoutStopSec", "0")],
+                (Some(1), None),
+            ),
         ] {
-            assert_eq!(time_span(text), expected, "{text}");
+            let mut settings = settings.to_vec();
+            settings.push(("ExecStart", "/bin/a"));
+            let of = of(&settings);
+            assert_eq!((of.start, of.stop), expected, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_ends_by_itself_has_no_limit() {
+        for (settings, expected) in [
+            (&[("Type", "oneshot"), ("ExecStart", "/bin/a")][..], None),
+            (&[("ExecStop", "/bin/a")], None),
+            (&[("BusName", "org.a"), ("ExecStop", "/bin/a")], Some(90)),
+            (&[("Type", "oneshot"), ("TimeoutStartSec", "7")], Some(7)),
+        ] {
+            assert_eq!(of(settings).start, expected, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_beyond_what_a_config_holds_is_none() {
+        for (text, expected) in [
+            ("3649d", Some(3649 * 86400)),
+            ("11y", None),
+            ("584000y", None),
+            // systemd can't hold it either, and says so
+            ("600000y", Some(90)),
+        ] {
+            let settings = [("ExecStart", "/bin/a"), ("TimeoutSec", text)];
+            assert_eq!(of(&settings).stop, expected, "{text}");
         }
     }
 

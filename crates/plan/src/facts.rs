@@ -16,7 +16,7 @@ use vss_model::{AbsPath, Package, PackageName, RelationKind, UnitName};
 
 pub use host::{Accounts, HeldLevel, HeldRange, HostFacts, InUse, NetworkFacts, SelinuxMode};
 pub use path::{EntryKind, ListEntry, Mention, PathFacts, TreeFacts, Writer};
-pub use unit::{HostUnitFacts, NamedPath, PathKind, Setting, UnitFacts};
+pub use unit::{HostUnitFacts, IgnoredLine, NamedPath, PathKind, Setting, UnitFacts};
 
 /// A question to the host. Paths are the host's; links in a path's last component are never
 /// followed unless the variant says so.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use vss_model::{AbsPath, Cause, MaskKind, UnitName};
 
 use crate::draft::{Draft, Source};
-use crate::facts::{NamedPath, PathFacts};
+use crate::facts::{EntryKind, NamedPath, PathFacts};
 use crate::follow::Named;
 use crate::glob;
 use crate::packages::is_own_place;
@@ -36,6 +36,78 @@ impl Scope<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Leaves out what lies beside another instance's file and bears the same name:
+    /// `/etc/openvpn/server/two.crt` beside `two.conf`. What somebody names is wanted and stays;
+    /// names that only such files give don't count.
+    pub(crate) fn beside_other_instances(&self, draft: &mut Draft, named: &Named) {
+        for member in self.units.members.values() {
+            for own in &member.facts.paths {
+                let Some(pattern) = &own.any_instance else {
+                    continue;
+                };
+                for other in self.instances_of(pattern) {
+                    // what was left out as another's
+                    if draft.source_of(&other) != Some(Source::Instance) {
+                        continue;
+                    }
+                    let Some(stem) = stem_of(&other, pattern) else {
+                        continue;
+                    };
+                    for path in self.beside(&other, &stem, &own.path, pattern) {
+                        if self.is_anothers_companion(draft, &path, &stem, &own.path, named) {
+                            let cause = because(&member.facts.name, own, pattern);
+                            draft.mask(Source::Instance, &path, MaskKind::Absent, cause);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The files beside another instance's that bear its name, and not this one's that is longer.
+    fn beside(&self, other: &AbsPath, stem: &str, own: &AbsPath, pattern: &str) -> Vec<AbsPath> {
+        let Some(directory) = other.parent() else {
+            return Vec::new();
+        };
+        let own = stem_of(own, pattern).filter(|own| own.len() > stem.len());
+        let entries = self.ask.list(&directory).flatten().unwrap_or_default();
+        entries
+            .iter()
+            .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Link))
+            .filter(|entry| {
+                let name = entry.text();
+                bears(&name, stem) && !own.as_ref().is_some_and(|own| bears(&name, own))
+            })
+            .filter_map(|entry| entry.path(&directory))
+            .filter(|path| path != other)
+            .collect()
+    }
+
+    fn is_anothers_companion(
+        &self,
+        draft: &Draft,
+        path: &AbsPath,
+        stem: &str,
+        own: &AbsPath,
+        named: &Named,
+    ) -> bool {
+        let taken = draft.in_tree(path) || draft.has(path);
+        let wanted = draft.source_of(path) >= Some(Source::Instance);
+        let by_companion = |cause: &Cause| match cause {
+            Cause::NamedIn { file } | Cause::Link { from: file } => {
+                file.parent() == path.parent() && bears(&name_of(file), stem)
+            }
+            _ => false,
+        };
+        let is_named = named.get(path).is_some_and(|cause| !by_companion(cause));
+        if !taken || wanted || is_named || self.is_named(path) || !self.is_unowned(path) {
+            return false;
+        }
+        // a name without a directory is nothing that is followed
+        let text = self.ask.text(own).flatten();
+        !text.is_some_and(|text| text.contains(&name_of(path)))
     }
 
     /// Claims what bears an instance's name alone in a directory of the service, and notes that it
@@ -140,6 +212,25 @@ impl Scope<'_, '_> {
             _ => false,
         }
     }
+}
+
+fn name_of(path: &AbsPath) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// What a file of the pattern is called, less the pattern's extension; `None` where that has none.
+fn stem_of(path: &AbsPath, pattern: &str) -> Option<String> {
+    let (_, tail) = pattern.rsplit('/').next()?.rsplit_once('*')?;
+    let name = name_of(path);
+    let stem = name.strip_suffix(tail).filter(|_| tail.starts_with('.'))?;
+    Some(stem.to_owned())
+}
+
+/// Whether a file is called so, with an extension.
+fn bears(name: &str, stem: &str) -> bool {
+    name.strip_prefix(stem)
+        .is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn because(unit: &UnitName, named: &NamedPath, pattern: &str) -> Cause {

@@ -53,15 +53,17 @@ mod rules;
 mod shares;
 mod snippets;
 mod suitable;
+mod timespan;
 mod units;
+mod values;
 
 pub use derive::{
     HOST_INSIDE, MEMORY_UNLIMITED_KIB, SYSTEMD, domain_spec, host_directory, host_unit, unlabelled,
 };
 pub use facts::{Answer, Facts, Query};
-pub use outcome::{PlanError, Progress, SandboxPlan, Skipped, Warning};
+pub use outcome::{PlanError, PlannedPackage, Progress, SandboxPlan, Skipped, Warning};
 pub use place::CONTENT;
 pub use plan::{discover, plan};
 pub use request::CreateRequest;
-pub use root_plan::{Explanation, Fate, PlanEntry, RootPlan};
+pub use root_plan::{Because, Explanation, Fate, PlanEntry, RootPlan};
 pub use rules::{Rules, RulesError};

@@ -35,12 +35,21 @@ pub struct SandboxPlan {
     pub domain: DomainSpec,
     /// The units that run inside, those required included.
     pub units: Vec<UnitName>,
-    /// The package closure with versions.
-    pub packages: Vec<(PackageName, String)>,
+    /// The package closure.
+    pub packages: Vec<PlannedPackage>,
     /// Paths that a source names and that are left out, with the reason.
     pub skipped: Vec<Skipped>,
     /// What the administrator should know.
     pub warnings: Vec<Warning>,
+}
+
+/// A package whose files are planned with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PlannedPackage {
+    /// Its name.
+    pub name: PackageName,
+    /// The version that is installed.
+    pub version: String,
 }
 
 /// A path that is named but not taken.
@@ -184,6 +193,19 @@ pub enum Warning {
         /// What will become of it.
         effect: String,
     },
+    /// A line of a unit file is not in force.
+    IgnoredLine {
+        /// The unit.
+        unit: UnitName,
+        /// The file.
+        file: AbsPath,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+        /// Whether what follows in the file is not in force either.
+        ends_file: bool,
+    },
 }
 
 impl std::fmt::Display for Warning {
@@ -294,6 +316,23 @@ impl std::fmt::Display for Warning {
                 setting,
                 effect,
             } => write!(f, "{unit} has {setting}: {effect}"),
+            Self::IgnoredLine {
+                unit,
+                file,
+                line,
+                reason,
+                ends_file,
+            } => {
+                let rest = if *ends_file {
+                    " and all that follows"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "{unit}: systemd ignores line {line} of {file}{rest}: it is {reason}"
+                )
+            }
         }
     }
 }

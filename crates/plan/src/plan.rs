@@ -21,7 +21,7 @@ use crate::facts::{Facts, HostFacts, SelinuxMode};
 use crate::follow::Named;
 use crate::id_ranges;
 use crate::inside::Setup;
-use crate::outcome::{PlanError, Progress, SandboxPlan, Warning};
+use crate::outcome::{PlanError, PlannedPackage, Progress, SandboxPlan, Warning};
 use crate::packages::PackageClosure;
 use crate::paths::Scope;
 use crate::request::CreateRequest;
@@ -146,7 +146,10 @@ fn compute(
         packages: packages
             .packages
             .values()
-            .map(|p| (p.name.clone(), p.version.clone()))
+            .map(|p| PlannedPackage {
+                name: p.name.clone(),
+                version: p.version.clone(),
+            })
             .collect(),
         skipped,
         warnings,
@@ -263,6 +266,7 @@ fn draft(
     let mut warnings = scope.follow(&mut draft, &mut named);
     // what was followed may have brought more of them
     scope.other_instances(&mut draft);
+    scope.beside_other_instances(&mut draft, &named);
     let mut inside = accounts.inside(&accounts_named(scope, said.accounts));
     let mut adapted = BTreeMap::new();
     for member in scope.units.members.values() {
@@ -273,6 +277,7 @@ fn draft(
         adapted.insert(member.facts.name.clone(), adaptation.service);
         warnings.extend(adaptation.warnings);
         warnings.extend(adapt::absent_devices(member.facts));
+        warnings.extend(review::ignored_lines(member.facts));
     }
     scope.accounts(&mut draft, &inside);
     let setup = Setup {

@@ -4,7 +4,7 @@ use vss_model::confinement::capability::{Capability, capabilities};
 use vss_model::{AbsPath, Confinement, UnitName};
 
 use crate::ask::Ask;
-use crate::facts::{NamedPath, PathFacts, PathKind};
+use crate::facts::{NamedPath, PathFacts, PathKind, UnitFacts};
 use crate::outcome::{PlanError, Warning};
 use crate::paths::Scope;
 use crate::region::{Region, is_hosts_own, region};
@@ -60,6 +60,17 @@ pub(crate) fn ownership(scope: &Scope<'_, '_>, request: &CreateRequest) -> Resul
         }
     }
     Ok(())
+}
+
+/// The lines of a unit's files that are not in force, which the administrator may think they are.
+pub(crate) fn ignored_lines(unit: &UnitFacts) -> impl Iterator<Item = Warning> {
+    unit.ignored.iter().map(|ignored| Warning::IgnoredLine {
+        unit: unit.name.clone(),
+        file: ignored.file.clone(),
+        line: ignored.line,
+        reason: ignored.reason.clone(),
+        ends_file: ignored.ends_file,
+    })
 }
 
 /// Conditions and assertions that can be seen to fail inside.

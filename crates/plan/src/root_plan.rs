@@ -45,7 +45,16 @@ pub struct Explanation {
     pub entry: Option<PlanEntry>,
     /// The causes, the deciding one first, each followed by the causes of the path that it names:
     /// a file is named in another, which is part of a directory, which a package owns.
-    pub chain: Vec<(AbsPath, Cause)>,
+    pub chain: Vec<Because>,
+}
+
+/// A step of an explanation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Because {
+    /// The path that was decided on.
+    pub path: AbsPath,
+    /// Why.
+    pub cause: Cause,
 }
 
 /// What a path is in the container, in one word for an administrator.
@@ -121,7 +130,8 @@ impl RootPlan {
             _ if place == AbsPath::root() => {
                 fate = Fate::Generated;
                 let why = "the container's own root, read-only".to_owned();
-                chain.push((place, Cause::Baseline { why }));
+                let cause = Cause::Baseline { why };
+                chain.push(Because { path: place, cause });
             }
             _ => match self.brought_below(&place) {
                 Some(below) => {
@@ -129,7 +139,10 @@ impl RootPlan {
                     entry = Some(below);
                     self.follow(below, &mut chain);
                 }
-                None => chain.push((place, Cause::Unnamed)),
+                None => chain.push(Because {
+                    path: place,
+                    cause: Cause::Unnamed,
+                }),
             },
         }
         Explanation {
@@ -142,7 +155,7 @@ impl RootPlan {
 
     /// Where a path leads through the links that are made for every container, `/bin` and
     /// `/var/run` among them, with their causes.
-    fn led_to(&self, path: &AbsPath, chain: &mut Vec<(AbsPath, Cause)>) -> AbsPath {
+    fn led_to(&self, path: &AbsPath, chain: &mut Vec<Because>) -> AbsPath {
         let mut place = path.clone();
         for _ in 0..MAX_SYMLINKS {
             let link = place.ancestors().skip(1).find_map(|above| {
@@ -170,9 +183,12 @@ impl RootPlan {
     }
 
     /// Adds the causes of an entry, and of the files that they name, each file once.
-    fn follow(&self, entry: &PlanEntry, chain: &mut Vec<(AbsPath, Cause)>) {
+    fn follow(&self, entry: &PlanEntry, chain: &mut Vec<Because>) {
         for cause in &entry.causes {
-            let step = (entry.path.clone(), cause.clone());
+            let step = Because {
+                path: entry.path.clone(),
+                cause: cause.clone(),
+            };
             if chain.contains(&step) {
                 continue;
             }

@@ -7,6 +7,7 @@ use vss_model::{AbsPath, Cause, PackageName, UnitName};
 use crate::ask::Ask;
 use crate::facts::{PathFacts, UnitFacts};
 use crate::outcome::PlanError;
+use crate::values;
 
 /// Directives whose units have to run too.
 const STRONG: [&str; 9] = [
@@ -45,6 +46,30 @@ pub(crate) struct UnitClosure<'a> {
 }
 
 impl UnitFacts {
+    /// A unit with these settings in `[Service]`.
+    #[cfg(test)]
+    pub(crate) fn with(name: &str, settings: &[(&str, &str)]) -> Self {
+        let setting = |&(key, value): &(&str, &str)| crate::facts::Setting {
+            section: "Service".to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        let file: AbsPath = "/usr/lib/systemd/system/x.service".parse().unwrap();
+        Self {
+            name: name.parse().unwrap(),
+            masked: false,
+            found: file.clone(),
+            fragment: file,
+            drop_ins: Vec::new(),
+            settings: settings.iter().map(setting).collect(),
+            paths: Vec::new(),
+            wants: Vec::new(),
+            requires: Vec::new(),
+            alias_links: Vec::new(),
+            ignored: Vec::new(),
+        }
+    }
+
     /// The values of a key in any section, in order.
     pub(crate) fn values<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'s str> {
         self.settings
@@ -53,14 +78,15 @@ impl UnitFacts {
             .map(|s| s.value.as_str())
     }
 
-    /// The last value of a key, which is the one that counts where it is no list.
+    /// The value of a key that counts where it is no list: the last that systemd takes for one.
     pub(crate) fn last<'s>(&'s self, key: &'s str) -> Option<&'s str> {
-        self.values(key).last().filter(|v| !v.is_empty())
+        let taken = self.values(key).filter(|v| values::is_taken(key, v));
+        taken.last().filter(|v| !v.is_empty())
     }
 
     fn units_of(&self, key: &str) -> Vec<UnitName> {
         self.values(key)
-            .flat_map(str::split_whitespace)
+            .flat_map(values::unit_words)
             .filter_map(|name| name.parse().ok())
             .collect()
     }
@@ -68,6 +94,15 @@ impl UnitFacts {
     /// Whether it is made of an init script, by systemd's generator, which then has to run inside.
     pub(crate) fn is_of_script(&self) -> bool {
         self.found.as_path().starts_with("/etc/init.d") && self.last("SourcePath").is_some()
+    }
+
+    /// Whether a start of it lasts until its commands have ended, which is so too of a service that
+    /// has none to start with.
+    pub(crate) fn is_oneshot(&self) -> bool {
+        match self.last("Type") {
+            Some(kind) => kind == "oneshot",
+            None => self.last("BusName").is_none() && self.last("ExecStart").is_none(),
+        }
     }
 
     /// Whether it speaks on the system bus.
@@ -101,7 +136,7 @@ impl UnitFacts {
         }
         let stem = self.name.as_str().strip_suffix(suffix)?;
         let stem = stem.strip_suffix('.')?;
-        let accept = matches!(self.last("Accept"), Some("yes" | "true" | "1" | "on"));
+        let accept = self.last("Accept").and_then(values::boolean) == Some(true);
         let at = if suffix == "socket" && accept && !stem.contains('@') {
             "@"
         } else {

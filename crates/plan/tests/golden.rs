@@ -14,7 +14,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use vss_model::{CopyScope, Disposition, MaskKind};
-use vss_plan::{CreateRequest, Facts, PlanEntry, Progress, Rules, SandboxPlan, discover, plan};
+use vss_plan::{
+    CreateRequest, Facts, PlanEntry, PlannedPackage, Progress, Rules, SandboxPlan, discover, plan,
+};
 
 fn cases() -> Vec<PathBuf> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -54,8 +56,8 @@ fn shown(plan: &SandboxPlan) -> String {
     for unit in &plan.units {
         writeln!(out, "unit {unit}").unwrap();
     }
-    for (package, version) in &plan.packages {
-        writeln!(out, "package {package} {version}").unwrap();
+    for PlannedPackage { name, version } in &plan.packages {
+        writeln!(out, "package {name} {version}").unwrap();
     }
     for entry in &plan.root.entries {
         writeln!(out, "{}", line(entry)).unwrap();

@@ -33,6 +33,16 @@ pub enum Error {
         /// Its size.
         size: u64,
     },
+    /// systemd does not load the unit that a file is of: it can't read the file to its end.
+    #[error("systemd can't load {path}: line {line} is {reason}")]
+    Unreadable {
+        /// The file.
+        path: AbsPath,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A unit file that we were to write would not be read back as it was meant.
     #[error("{directive} can't be written to a unit file: {reason}")]
     Unwritable {

@@ -98,6 +98,20 @@ impl Files {
         }
     }
 
+    /// Whether a path leads to `/dev/null` or an empty file, by which a unit is masked; one that
+    /// leads nowhere masks none.
+    pub(crate) fn is_null_or_empty(&self, path: &AbsPath) -> Result<bool> {
+        let end = self.resolve(path)?;
+        if end.as_path() == Path::new("/dev/null") {
+            return Ok(true);
+        }
+        match self.real(&end).symlink_metadata() {
+            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == 0),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(Self::fail(path, error)),
+        }
+    }
+
     /// Whether a path leads to a regular file that can be executed.
     pub(crate) fn is_program(&self, path: &AbsPath) -> Result<bool> {
         use std::os::unix::fs::PermissionsExt;

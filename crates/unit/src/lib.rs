@@ -8,13 +8,12 @@
 //!    for suggestions.
 //! 2. [`text`] takes each file apart without loss; [`Settings`] applies them in order, with the
 //!    resets that an empty value makes. [`expand`] replaces specifiers.
-//! 3. [`paths_named`] and [`dependencies`] say what the unit names; [`Service`] has the rest as
-//!    types.
+//! 3. [`paths_named`] says which paths the unit names.
 //! 4. [`write()`] is the way back, for the units that we make: proven by reading them again.
 //! 5. [`ServiceManager`] is what the project asks of a running systemd: the host's, or that of a
 //!    container over its private socket, [`Systemd`].
 //!
-//! Reading never fails on a file's content: what systemd ignores is ignored, and said.
+//! What systemd ignores of a file's content is ignored, and said; what it doesn't load is an error.
 
 mod error;
 mod files;
@@ -24,7 +23,6 @@ pub mod pattern;
 mod private_bus;
 mod properties;
 mod search;
-pub mod service;
 mod settings;
 mod specifier;
 mod systemd;
@@ -32,17 +30,14 @@ mod sysv;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
-pub mod timespan;
-pub mod words;
+mod words;
 mod write;
 
 pub use error::{Error, Result};
 pub use manager::{JobResult, ManagerError, ManagerResult, ServiceManager, UnitStatus, is_booted};
 pub use paths::{NamedPath, PathKind, paths_named};
-pub use search::{LoadedUnit, drop_ins, find_file, load, names};
-pub use service::{Dependency, Service, ServiceType, Strength, dependencies};
-pub use settings::{Setting, Settings, parse_boolean};
+pub use search::{IgnoredLine, LoadedUnit, drop_ins, find_file, load, names};
+pub use settings::{Setting, Settings};
 pub use specifier::{SpecifierContext, escape, expand, for_any_instance, unescape};
 pub use systemd::{Limits, Systemd};
-pub use timespan::TimeSpan;
 pub use write::{exec_argument, write};

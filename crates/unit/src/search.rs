@@ -58,12 +58,26 @@ pub struct LoadedUnit {
     pub settings: Settings,
     /// The bytes of the file and of each drop-in, as text, in order.
     pub files: Vec<(AbsPath, String)>,
-    /// The units that links in `NAME.wants/` directories add to `Wants=`, sorted.
+    /// The units that links in `NAME.wants/` and `NAME.upholds/` directories add to `Wants=` and
+    /// `Upholds=`, sorted.
     pub wants: Vec<UnitName>,
     /// The units that links in `NAME.requires/` directories add to `Requires=`, sorted.
     pub requires: Vec<UnitName>,
-    /// What systemd ignores in the files: file, line, reason.
-    pub ignored: Vec<(AbsPath, usize, &'static str)>,
+    /// What systemd ignores in the files, in their order.
+    pub ignored: Vec<IgnoredLine>,
+}
+
+/// A line that systemd ignores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoredLine {
+    /// The file.
+    pub file: AbsPath,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: &'static str,
+    /// Whether systemd reads no further in the file, which is a drop-in then.
+    pub ends_file: bool,
 }
 
 impl LoadedUnit {
@@ -82,7 +96,8 @@ impl LoadedUnit {
 /// `%I` are empty then.
 ///
 /// # Errors
-/// Where a file or directory can't be read, or links lead in a circle.
+/// Where a file or directory can't be read, links lead in a circle, or systemd would not load the
+/// unit, as its file has a line that ends the reading.
 pub fn load(root: &Path, name: &UnitName) -> Result<Option<LoadedUnit>> {
     Finder::new(root)?.load(name)
 }
@@ -122,6 +137,7 @@ pub fn names(root: &Path) -> Result<Vec<UnitName>> {
         for file in finder.files.list(directory)? {
             // a link that leads nowhere is left behind by a package that is gone
             if let Some(unit) = unit_of(&file)
+                && finder.entry(directory, &unit)?.is_some()
                 && finder.files.leads_somewhere(&join(directory, &file)?)?
             {
                 out.insert(unit);
@@ -144,6 +160,17 @@ fn unit_of(file: &str) -> Option<UnitName> {
 struct Finder {
     files: Files,
     directories: Vec<AbsPath>,
+    /// The same, links resolved.
+    resolved: Vec<AbsPath>,
+}
+
+/// What a file or link of the search path is.
+#[derive(Debug, PartialEq, Eq)]
+enum Entry {
+    /// A unit file; by a link out of the search path (`systemctl link`), or what masks it.
+    File,
+    /// Another name of this unit or template.
+    Alias(UnitName),
 }
 
 /// Where the search for a name ended.
@@ -158,18 +185,24 @@ struct Found {
 impl Finder {
     fn new(root: &Path) -> Result<Self> {
         let files = Files::new(root);
-        let mut directories = Vec::new();
+        let (mut directories, mut resolved) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for directory in SEARCH_PATH {
             let Ok(directory) = directory.parse::<AbsPath>() else {
                 continue;
             };
             // On a merged host /lib is /usr/lib, and counts once.
-            if seen.insert(files.resolve(&directory)?) {
+            let end = files.resolve(&directory)?;
+            if seen.insert(end.clone()) {
                 directories.push(directory);
+                resolved.push(end);
             }
         }
-        Ok(Self { files, directories })
+        Ok(Self {
+            files,
+            directories,
+            resolved,
+        })
     }
 
     fn load(&self, asked: &UnitName) -> Result<Option<LoadedUnit>> {
@@ -183,7 +216,7 @@ impl Finder {
         let (aliases, alias_links) = self.aliases(asked, &found.name)?;
         let mut unit = LoadedUnit {
             drop_ins: self.drop_ins(&found.name, &aliases)?,
-            wants: self.linked(&found.name, &aliases, "wants")?,
+            wants: self.wanted(&found.name, &aliases)?,
             requires: self.linked(&found.name, &aliases, "requires")?,
             name: found.name,
             aliases,
@@ -212,10 +245,19 @@ impl Finder {
                 },
             };
             let parsed = text::parse(&bytes);
+            if let Some((line, reason)) = parsed.unreadable().filter(|_| path == unit.fragment) {
+                return Err(crate::Error::Unreadable { path, line, reason });
+            }
             unit.settings.apply(&path, &parsed);
+            let end = parsed.unreadable().map(|(line, _)| line);
             let ignored = parsed.ignored().into_iter();
             unit.ignored
-                .extend(ignored.map(|(line, reason)| (path.clone(), line, reason)));
+                .extend(ignored.map(|(line, reason)| IgnoredLine {
+                    file: path.clone(),
+                    line,
+                    reason,
+                    ends_file: end == Some(line),
+                }));
             unit.files
                 .push((path, String::from_utf8_lossy(&bytes).into_owned()));
         }
@@ -226,46 +268,15 @@ impl Finder {
     fn find(&self, asked: &UnitName) -> Result<Option<Found>> {
         let mut name = asked.clone();
         for _ in 0..MAX_ALIASES {
-            let Some(path) = self.first(&name)? else {
+            let Some((path, entry)) = self.first(&name)? else {
                 return Ok(None);
             };
-            let found = |name, masked| {
-                Ok(Some(Found {
-                    name,
-                    fragment: path.clone(),
-                    masked,
-                    generated: None,
-                }))
-            };
-            let Some(target) = self.files.link(&path)? else {
-                let Some(bytes) = self.files.read(&path)? else {
-                    return Ok(None);
-                };
-                return found(name, bytes.is_empty());
-            };
-            let end = self.files.resolve(&path)?;
-            if end.as_path() == Path::new("/dev/null") {
-                return found(name, true);
-            }
-            let next = target
-                .file_name()
-                .and_then(|f| f.to_str())
-                .and_then(unit_of)
-                .and_then(|unit| alias_target(&name, &unit));
-            match next {
-                Some(next) if next != name && self.first(&next)?.is_some() => name = next,
-                // A link to a file elsewhere, of the same name or another: `systemctl link`.
-                _ => {
-                    let Some(bytes) = self.files.read(&path)? else {
-                        return Ok(None);
-                    };
-                    return Ok(Some(Found {
-                        name,
-                        fragment: end,
-                        masked: bytes.is_empty(),
-                        generated: None,
-                    }));
-                }
+            match entry {
+                Entry::Alias(target) => match instance_of(&target, &name) {
+                    Some(next) => name = next,
+                    None => return Ok(None),
+                },
+                Entry::File => return self.found(name, path),
             }
         }
         Err(crate::Error::TooManyLinks {
@@ -273,17 +284,63 @@ impl Finder {
         })
     }
 
-    /// The strongest file of this name, or of its template.
-    fn first(&self, name: &UnitName) -> Result<Option<AbsPath>> {
+    fn found(&self, name: UnitName, path: AbsPath) -> Result<Option<Found>> {
+        let found = |fragment, masked| Found {
+            name,
+            fragment,
+            masked,
+            generated: None,
+        };
+        let end = self.files.resolve(&path)?;
+        if end.as_path() == Path::new("/dev/null") {
+            return Ok(Some(found(path, true)));
+        }
+        let Some(bytes) = self.files.read(&path)? else {
+            return Ok(None);
+        };
+        let fragment = match self.files.link(&path)? {
+            Some(_) => end,
+            None => path,
+        };
+        Ok(Some(found(fragment, bytes.is_empty())))
+    }
+
+    /// The strongest file or link of this name that counts, or else of its template.
+    fn first(&self, name: &UnitName) -> Result<Option<(AbsPath, Entry)>> {
         for candidate in std::iter::once(name.clone()).chain(name.template()) {
             for directory in &self.directories {
-                let path = join(directory, candidate.as_str())?;
-                if self.files.exists(&path)? {
-                    return Ok(Some(path));
+                if let Some(entry) = self.entry(directory, &candidate)? {
+                    return Ok(Some((join(directory, candidate.as_str())?, entry)));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// What a directory of the search path has under a name; `None` for nothing, and for a link
+    /// that systemd ignores. A link is another name where it leads into the search path, and the
+    /// file itself where it doesn't (`unit_file_build_name_map()` of systemd).
+    fn entry(&self, directory: &AbsPath, name: &UnitName) -> Result<Option<Entry>> {
+        let path = join(directory, name.as_str())?;
+        let Some(target) = self.files.link(&path)? else {
+            return Ok(self.files.exists(&path)?.then_some(Entry::File));
+        };
+        let here = join(&self.files.resolve(directory)?, name.as_str())?;
+        let target = here.resolve_link(&target).ok();
+        let (Some(parent), Some(file)) = (
+            target.as_ref().and_then(AbsPath::parent),
+            target.as_ref().and_then(|t| t.file_name()),
+        ) else {
+            return Ok(Some(Entry::File));
+        };
+        let parent = self.files.resolve(&parent)?;
+        if !self.resolved.iter().any(|d| parent.starts_with(d)) {
+            return Ok(Some(Entry::File));
+        }
+        let target = file.to_str().and_then(unit_of);
+        Ok(target
+            .filter(|target| target != name && may_be_alias(name, target))
+            .map(Entry::Alias))
     }
 
     /// All other names that lead to `name`, and those of their links that are the host's own.
@@ -294,7 +351,8 @@ impl Finder {
             for file in self.files.list(directory)? {
                 let Some(link) = unit_of(&file) else { continue };
                 let path = join(directory, &file)?;
-                if link.suffix() != name.suffix() || self.files.link(&path)?.is_none() {
+                let entry = self.entry(directory, &link)?;
+                if link.suffix() != name.suffix() || !matches!(entry, Some(Entry::Alias(_))) {
                     continue;
                 }
                 // A template's link gives each of its instances a second name.
@@ -366,26 +424,54 @@ impl Finder {
         Ok(out)
     }
 
+    /// What is upheld is wanted, and more.
+    fn wanted(&self, name: &UnitName, aliases: &[UnitName]) -> Result<Vec<UnitName>> {
+        let mut out = self.linked(name, aliases, "wants")?;
+        out.extend(self.linked(name, aliases, "upholds")?);
+        out.sort();
+        out.dedup();
+        Ok(out)
+    }
+
+    /// The units that links in the directories of a kind name, by the links' own names: the
+    /// strongest of each name counts, and what masks a unit takes it away (`process_deps()` of
+    /// systemd).
     fn linked(&self, name: &UnitName, aliases: &[UnitName], kind: &str) -> Result<Vec<UnitName>> {
-        let mut out = BTreeSet::new();
-        for name in std::iter::once(name).chain(aliases) {
-            for directory in &self.directories {
-                for side in std::iter::once(name.clone()).chain(name.template()) {
-                    let path = join(directory, format!("{side}.{kind}"))?;
-                    out.extend(self.files.list(&path)?.iter().filter_map(|f| unit_of(f)));
+        let mut by_unit: BTreeMap<UnitName, AbsPath> = BTreeMap::new();
+        for directory in self.side_directories(name, aliases, kind)? {
+            for file in self.files.list(&directory)? {
+                let path = join(&directory, &file)?;
+                if let Some(unit) = unit_of(&file) {
+                    by_unit.entry(unit).or_insert(path);
                 }
             }
         }
-        Ok(out.into_iter().collect())
+        let mut out = Vec::new();
+        for (unit, path) in by_unit {
+            if self.files.link(&path)?.is_some() && !self.files.is_null_or_empty(&path)? {
+                out.push(unit);
+            }
+        }
+        Ok(out)
     }
 }
 
-/// The unit that a link named `name` makes an alias of: an instance linked to a template is the
-/// instance of that template. Only links between units of one type are aliases.
-fn alias_target(name: &UnitName, target: &UnitName) -> Option<UnitName> {
-    if target.suffix() != name.suffix() {
-        return None;
-    }
+/// Whether a link of one name may make it another name of a unit: both are of one type, and of one
+/// kind, but for an instance that is one of another template
+/// (`unit_validate_alias_symlink_and_warn()` of systemd).
+fn may_be_alias(name: &UnitName, target: &UnitName) -> bool {
+    let types = ["service", "socket", "target", "device", "timer", "path"];
+    let alike = match (name.instance(), target.instance()) {
+        (Some(of_name), Some(of_target)) => of_name == of_target,
+        (Some(_), None) => target.is_template(),
+        (None, Some(_)) => false,
+        (None, None) => name.is_template() == target.is_template(),
+    };
+    alike && name.suffix() == target.suffix() && types.contains(&name.suffix())
+}
+
+/// What a name stands for that is another one of `target`: of a template, the instance.
+fn instance_of(target: &UnitName, name: &UnitName) -> Option<UnitName> {
     match name.instance() {
         Some(instance) if target.is_template() => target.instantiate(instance).ok(),
         _ => Some(target.clone()),

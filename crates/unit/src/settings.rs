@@ -4,7 +4,6 @@
 use vss_model::AbsPath;
 
 use crate::text::UnitText;
-use crate::words;
 
 /// A setting in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +31,14 @@ impl Settings {
     ///
     /// An empty value takes back what was said of the same key, and of the keys that share a list
     /// with it: all conditions are one list, all assertions, all sockets, all timers, all bind mounts.
-    /// Relations to other units can't be taken back (systemd.unit(5)).
+    /// Relations to other units can't be taken back (systemd.unit(5)), nor can what takes one of a
+    /// few words, a boolean or a time span: to systemd an empty value is none of them.
     pub fn apply(&mut self, file: &AbsPath, text: &UnitText) {
         for assignment in text.assignments() {
             if assignment.value.is_empty() {
-                if !is_relation(assignment.section, assignment.key) {
+                let kept = is_relation(assignment.section, assignment.key)
+                    || NEVER_EMPTY.contains(&assignment.key);
+                if !kept {
                     self.reset(assignment.section, assignment.key);
                 }
                 continue;
@@ -87,35 +89,10 @@ impl Settings {
             .find(|entry| entry.section == section && entry.key == key)
             .map(|entry| entry.value.as_str())
     }
-
-    /// The words of all values of a key, quotes removed.
-    #[must_use]
-    pub fn words(&self, section: &str, key: &str) -> Vec<String> {
-        self.values(section, key).flat_map(words::split).collect()
-    }
-
-    /// The value in force of a boolean; `None` where it isn't set, or is none.
-    #[must_use]
-    pub fn boolean(&self, section: &str, key: &str) -> Option<bool> {
-        parse_boolean(self.last(section, key)?)
-    }
-}
-
-/// Reads a boolean as systemd does.
-#[must_use]
-pub fn parse_boolean(text: &str) -> Option<bool> {
-    let is_one_of = |words: [&str; 6]| words.iter().any(|w| w.eq_ignore_ascii_case(text));
-    if is_one_of(["1", "yes", "y", "true", "t", "on"]) {
-        Some(true)
-    } else if is_one_of(["0", "no", "n", "false", "f", "off"]) {
-        Some(false)
-    } else {
-        None
-    }
 }
 
 /// The settings that relate a unit to others, which an empty value does not reset.
-pub(crate) const RELATIONS: [&str; 23] = [
+const RELATIONS: [&str; 23] = [
     "Requires",
     "Requisite",
     "Wants",
@@ -139,6 +116,27 @@ pub(crate) const RELATIONS: [&str; 23] = [
     "WantsMountsFor",
     "RequiresOverridable",
     "RequisiteOverridable",
+];
+
+/// The settings of one value that systemd ignores an empty one of, of those that somebody here
+/// reads.
+const NEVER_EMPTY: [&str; 16] = [
+    "Type",
+    "BusName",
+    "TimeoutSec",
+    "TimeoutStartSec",
+    "TimeoutStopSec",
+    "DynamicUser",
+    "PrivateUsers",
+    "PrivateTmp",
+    "RemainAfterExit",
+    "Restart",
+    "StandardInput",
+    "StandardOutput",
+    "StandardError",
+    "Accept",
+    "Service",
+    "Unit",
 ];
 
 fn is_relation(section: &str, key: &str) -> bool {
@@ -208,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_value_is_no_word_of_a_few_and_takes_none_back() {
+        let settings = settings(&[
+            "[Service]\nType=notify\nDynamicUser=yes\nTimeoutSec=900\nUser=a\nRootDirectory=/r\n",
+            "[Service]\nType=\nDynamicUser=\nTimeoutSec=\nUser=\nRootDirectory=\n",
+        ]);
+        let left: Vec<_> = settings.entries().iter().map(|e| e.key.as_str()).collect();
+        assert_eq!(left, ["Type", "DynamicUser", "TimeoutSec"]);
+    }
+
+    #[test]
     fn keys_that_share_a_list_are_reset_together() {
         let settings = settings(&[
             "[Service]\nBindPaths=/a\nBindReadOnlyPaths=/b\nLoadCredentialEncrypted=c:/c\nReadWritePaths=/d\n",
@@ -219,12 +227,5 @@ mod tests {
             .map(|e| e.value.as_str())
             .collect();
         assert_eq!(left, ["/d", "/e"]);
-    }
-
-    #[test]
-    fn booleans_are_systemds() {
-        let settings = settings(&["[S]\na=Yes\nb=off\nc=maybe\n"]);
-        let values = ["a", "b", "c", "d"].map(|key| settings.boolean("S", key));
-        assert_eq!(values, [Some(true), Some(false), None, None]);
     }
 }

@@ -8,9 +8,11 @@
 //! zbus runs a connection on the calling thread while a call lasts, and on a helper thread
 //! between calls. Whoever is to fork from a process of one thread drops its [`Systemd`] first.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use vss_model::UnitName;
@@ -23,6 +25,10 @@ use crate::private_bus;
 use crate::properties::{Properties, bounded};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
+
+/// The most ends of jobs that are kept until the answer to a call is there. The job's own end is
+/// among the last of them, as it can't come long before the answer.
+const MAX_EARLY: usize = 256;
 
 /// How often whoever waits for a job is asked whether he still does.
 const LOOK: Duration = Duration::from_millis(100);
@@ -218,13 +224,13 @@ impl Systemd {
         let answer_by = Some(self.limits.answer_by());
         let end_by = self.limits.end_by();
         zbus::block_on(async {
-            let (mut ends, path) = within(answer_by, name, async {
+            let (mut ends, early, path) = within(answer_by, name, async {
                 self.begin_job(job, unit)
                     .await
                     .map_err(|e| refused(name, e))
             })
             .await?;
-            let mut end = std::pin::pin!(wait_for_end(&mut ends, &path));
+            let mut end = std::pin::pin!(wait_for_end(&mut ends, early, &path));
             loop {
                 let look = Instant::now() + LOOK;
                 let until = end_by.map_or(look, |end| end.min(look));
@@ -239,22 +245,27 @@ impl Systemd {
         })
     }
 
+    /// The signals, those that came before the answer, and the answer: the job.
     async fn begin_job(
         &self,
         job: Job,
         unit: &UnitName,
-    ) -> zbus::Result<(JobRemovedStream, OwnedObjectPath)> {
+    ) -> zbus::Result<(JobRemovedStream, VecDeque<JobRemoved>, OwnedObjectPath)> {
         let proxy = self.proxy().await?;
-        let ends = proxy.receive_job_removed().await?;
-        subscribe(&proxy).await?;
+        let mut ends = proxy.receive_job_removed().await?;
+        let mut early = VecDeque::new();
         let name = unit.as_str();
-        let path = match job {
-            Job::Start => proxy.start_unit(name, "replace").await?,
-            Job::Stop => proxy.stop_unit(name, "replace").await?,
-            Job::Restart => proxy.restart_unit(name, "replace").await?,
-            Job::Reload => proxy.reload_unit(name, "replace").await?,
+        let call = async {
+            subscribe(&proxy).await?;
+            match job {
+                Job::Start => proxy.start_unit(name, "replace").await,
+                Job::Stop => proxy.stop_unit(name, "replace").await,
+                Job::Restart => proxy.restart_unit(name, "replace").await,
+                Job::Reload => proxy.reload_unit(name, "replace").await,
+            }
         };
-        Ok((ends, path))
+        let path = alongside(&mut ends, &mut early, call).await?;
+        Ok((ends, early, path))
     }
 
     async fn properties(&self, unit: &UnitName) -> zbus::Result<(Properties, Properties)> {
@@ -343,11 +354,37 @@ impl ServiceManager for Systemd {
     }
 }
 
-/// Waits for the end of one job among all.
+/// Waits for an answer and takes the signals meanwhile, as zbus reads no further where nobody takes
+/// them. The latest [`MAX_EARLY`] are kept.
+async fn alongside<T>(
+    ends: &mut JobRemovedStream,
+    early: &mut VecDeque<JobRemoved>,
+    call: impl Future<Output = T>,
+) -> T {
+    let mut call = std::pin::pin!(call);
+    poll_fn(|context| {
+        while let Poll::Ready(Some(end)) = Pin::new(&mut *ends).poll_next(context) {
+            if early.len() == MAX_EARLY {
+                early.pop_front();
+            }
+            early.push_back(end);
+        }
+        call.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Waits for the end of one job among all, those that came early first.
 async fn wait_for_end(
     ends: &mut JobRemovedStream,
+    early: VecDeque<JobRemoved>,
     path: &OwnedObjectPath,
 ) -> ManagerResult<JobResult> {
+    for signal in early {
+        if let Some(result) = result_of(&signal, path)? {
+            return Ok(result);
+        }
+    }
     loop {
         let next = poll_fn(|context| Pin::new(&mut *ends).poll_next(context)).await;
         let Some(signal) = next else {
@@ -355,14 +392,19 @@ async fn wait_for_end(
                 source: std::io::Error::from(std::io::ErrorKind::ConnectionReset).into(),
             });
         };
-        let malformed = |_| ManagerError::Malformed {
-            what: "the signal JobRemoved",
-        };
-        let end = signal.args().map_err(malformed)?;
-        if end.job() == path {
-            return Ok(JobResult::from_word(&bounded(end.result())));
+        if let Some(result) = result_of(&signal, path)? {
+            return Ok(result);
         }
     }
+}
+
+/// How a job ended, if the signal is of its end.
+fn result_of(signal: &JobRemoved, job: &OwnedObjectPath) -> ManagerResult<Option<JobResult>> {
+    let malformed = |_| ManagerError::Malformed {
+        what: "the signal JobRemoved",
+    };
+    let end = signal.args().map_err(malformed)?;
+    Ok((end.job() == job).then(|| JobResult::from_word(&bounded(end.result()))))
 }
 
 /// Runs something to its end, or to the deadline.

@@ -2,7 +2,7 @@
 //!
 //! The rules are those of systemd's own reader: a backslash at the end of a line joins the next,
 //! comments between joined lines are passed over, what can't be understood is ignored with a
-//! note. Every byte belongs to exactly one [`Item`], so the text can be put together again.
+//! note, and some of it ends the reading. Every byte belongs to exactly one [`Item`], so the text can be put together again.
 
 /// The longest line, joined lines included (`LONG_LINE_MAX` of systemd).
 const MAX_LINE: usize = 1 << 20;
@@ -43,10 +43,12 @@ pub enum Content {
     },
     /// What systemd ignores, and why.
     Ignored(&'static str),
+    /// What systemd reads no further at (`config_parse()`), and why.
+    Unreadable(&'static str),
 }
 
 /// Takes a unit file apart. There is no text that fails: what systemd would ignore is
-/// [`Content::Ignored`].
+/// [`Content::Ignored`], and what it would stop at [`Content::Unreadable`].
 ///
 /// ```
 /// use vss_unit::text::parse;
@@ -134,10 +136,10 @@ impl Pending {
 /// What a whole line says.
 fn understand(text: &[u8]) -> Content {
     if text.len() > MAX_LINE {
-        return Content::Ignored("longer than systemd reads");
+        return Content::Unreadable("a line longer than systemd reads");
     }
     let Ok(text) = std::str::from_utf8(text) else {
-        return Content::Ignored("not UTF-8");
+        return Content::Unreadable("a line that is not UTF-8");
     };
     let text = trim(text);
     if text.is_empty() {
@@ -145,19 +147,24 @@ fn understand(text: &[u8]) -> Content {
     }
     if let Some(inside) = text.strip_prefix('[') {
         return match inside.strip_suffix(']') {
-            Some(name) if !name.chars().any(char::is_control) => Content::Section(name.to_owned()),
-            Some(_) => Content::Ignored("a section name with control characters"),
-            None => Content::Ignored("a section header without its end"),
+            Some(name) if is_safe(name) => Content::Section(name.to_owned()),
+            Some(_) => Content::Unreadable("a section name with characters that none may have"),
+            None => Content::Unreadable("a section header without its end"),
         };
     }
     match text.split_once('=') {
-        None => Content::Ignored("no \"=\" in it"),
-        Some((key, _)) if trim(key).is_empty() => Content::Ignored("nothing before the \"=\""),
+        None => Content::Ignored("a line without \"=\""),
+        Some((key, _)) if trim(key).is_empty() => Content::Ignored("a value without a key"),
         Some((key, value)) => Content::Assignment {
             key: trim(key).to_owned(),
             value: trim(value).to_owned(),
         },
     }
+}
+
+/// Whether a section may be called so (`string_is_safe()` of systemd).
+fn is_safe(name: &str) -> bool {
+    !name.contains(|c: char| c.is_ascii_control() || matches!(c, '"' | '\'' | '\\'))
 }
 
 /// Strips what systemd counts as white space, which is ASCII's only.
@@ -203,16 +210,29 @@ impl UnitText {
             .collect()
     }
 
-    /// The assignments, each with its section. Those outside any section don't count. After a
-    /// section header that can't be read, nothing is known of the section until the next one.
+    /// What systemd reads of the file: all before what it can't.
+    fn read(&self) -> impl Iterator<Item = &Item> {
+        let is_readable = |item: &&Item| !matches!(item.content, Content::Unreadable(_));
+        self.items.iter().take_while(is_readable)
+    }
+
+    /// Where systemd reads no further, and why. It does not load a unit whose own file has such a
+    /// line, and takes of a drop-in what stands before it.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<(usize, &'static str)> {
+        self.items.iter().find_map(|item| match item.content {
+            Content::Unreadable(reason) => Some((item.line, reason)),
+            _ => None,
+        })
+    }
+
+    /// The assignments, each with its section. Those outside any section don't count, nor does
+    /// what systemd doesn't read.
     pub fn assignments(&self) -> impl Iterator<Item = Assignment<'_>> {
         let mut section = None;
-        self.items.iter().filter_map(move |item| {
+        self.read().filter_map(move |item| {
             match &item.content {
                 Content::Section(name) => section = Some(name.as_str()),
-                Content::Ignored(_) if item.raw.trim_ascii_start().first() == Some(&b'[') => {
-                    section = None;
-                }
                 Content::Assignment { key, value } => {
                     return section.map(|section| Assignment {
                         section,
@@ -221,27 +241,29 @@ impl UnitText {
                         line: item.line,
                     });
                 }
-                Content::Blank | Content::Comment | Content::Ignored(_) => {}
+                _ => {}
             }
             None
         })
     }
 
-    /// The lines that systemd ignores, with reasons; assignments outside any section among them.
+    /// The lines that systemd ignores, with reasons; assignments outside any section among them,
+    /// and the one that it reads no further at.
     #[must_use]
     pub fn ignored(&self) -> Vec<(usize, &'static str)> {
         let mut in_section = false;
         let mut out = Vec::new();
-        for item in &self.items {
+        for item in self.read() {
             match &item.content {
                 Content::Section(_) => in_section = true,
                 Content::Ignored(reason) => out.push((item.line, *reason)),
                 Content::Assignment { .. } if !in_section => {
-                    out.push((item.line, "outside of any section"));
+                    out.push((item.line, "an assignment outside of any section"));
                 }
-                Content::Assignment { .. } | Content::Blank | Content::Comment => {}
+                _ => {}
             }
         }
+        out.extend(self.unreadable());
         out
     }
 }
@@ -288,22 +310,28 @@ mod tests {
 
     #[test]
     fn what_systemd_ignores_is_noted() {
-        let text = parse(b"early=1\n[A]\nno equals\n=x\n[B\nlost=1\n[C]\nk=\xff\nk=v=w\n");
+        let text = parse(b"early=1\n[A]\nno equals\n=x\nk=v=w\n[B\nlost=1\n[C]\nk=lost\n");
         let kept: Vec<_> = text
             .assignments()
             .map(|a| (a.section, a.key, a.value))
             .collect();
-        assert_eq!(kept, [("C", "k", "v=w")]);
+        assert_eq!(kept, [("A", "k", "v=w")]);
         let lines: Vec<_> = text.ignored().into_iter().map(|(line, _)| line).collect();
-        assert_eq!(lines, [1, 3, 4, 5, 8]);
+        assert_eq!(lines, [1, 3, 4, 6]);
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over_whole() {
-        let mut text = b"[A]\nk=".to_vec();
+    fn what_systemd_can_not_read_ends_the_file() {
+        for line in [&b"[B"[..], b"[", b"[B\"]", b"[B\\x]", b"[\x01]", b"k=\xff"] {
+            let text = [b"[A]\nk=a\n", line, b"\n[C]\nk=c\n"].concat();
+            assert_eq!(values(&text), ["a"], "{}", line.escape_ascii());
+            assert_eq!(parse(&text).unreadable().unwrap().0, 3);
+        }
+        assert_eq!(values(b"[\xc3\xa4 \xc2\x85]\nk=a\n"), ["a"]);
+        let mut text = b"[A]\nk=a\nl=".to_vec();
         text.resize(MAX_LINE + 100, b'x');
         text.extend_from_slice(b"\nl=b\n");
-        assert_eq!(values(&text), ["b"]);
+        assert_eq!(values(&text), ["a"]);
     }
 
     #[test]

@@ -3,12 +3,7 @@
 
 /// Splits a value into words: quotes are removed, C escapes undone. An escape that means nothing
 /// stays as it is; a quote that is never closed ends with the value.
-///
-/// ```
-/// assert_eq!(vss_unit::words::split(r#"a "b c" 'd'\x20e"#), ["a", "b c", "d e"]);
-/// ```
-#[must_use]
-pub fn split(value: &str) -> Vec<String> {
+pub(crate) fn split(value: &str) -> Vec<String> {
     raw_words(value).into_iter().map(|word| word.text).collect()
 }
 
@@ -106,22 +101,17 @@ fn unescape(rest: &mut &str, word: &mut String) {
 
 /// A command of an `Exec` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecCommand {
+pub(crate) struct ExecCommand {
     /// The program, as it is written: mostly an absolute path.
-    pub program: String,
+    pub(crate) program: String,
     /// Its arguments, the zeroth left out.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// `-`: a failure of it doesn't count.
-    pub ignore_failure: bool,
-    /// `:`: variables in it are not replaced.
-    pub literal: bool,
-    /// `+`, `!` or `!!`: it runs with more rights than the unit's own settings give.
-    pub privileged: bool,
+    pub(crate) ignore_failure: bool,
 }
 
 /// The commands of an `Exec` line: oneshot services may have several, with ` ; ` between.
-#[must_use]
-pub fn commands(value: &str) -> Vec<ExecCommand> {
+pub(crate) fn commands(value: &str) -> Vec<ExecCommand> {
     raw_words(value)
         .split(|word| word.separator)
         .filter_map(command)
@@ -143,8 +133,6 @@ fn command(words: &[Word]) -> Option<ExecCommand> {
         program: program.to_owned(),
         arguments: arguments.map(|word| word.text.clone()).collect(),
         ignore_failure: prefix.contains('-'),
-        literal: prefix.contains(':'),
-        privileged: prefix.contains(['+', '!']),
     })
 }
 
@@ -177,7 +165,7 @@ mod tests {
         assert!(many[0].ignore_failure && !many[1].ignore_failure);
         assert_eq!(many[1].program, "/bin/c");
         assert_eq!(many[1].arguments, ["d", ";", ";", "e;f"]);
-        assert!(many[2].literal && many[2].privileged);
+        assert_eq!(many[2].program, "/bin/g");
         assert!(commands("").is_empty() && commands("-").is_empty() && commands(";").is_empty());
     }
 

@@ -7,10 +7,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use vss_model::UnitName;
-use vss_unit::{
-    Error, LoadedUnit, PathKind, Service, ServiceType, Strength, TimeSpan, dependencies, load,
-    names, paths_named,
-};
+use vss_unit::{Error, LoadedUnit, PathKind, load, names, paths_named};
 
 /// A merged host with these files below the system unit directories.
 fn host(files: &[(&str, &str)]) -> TempDir {
@@ -239,6 +236,138 @@ fn what_is_not_there_is_none_and_circles_are_errors() {
 }
 
 #[test]
+fn a_link_out_of_the_search_path_is_no_alias_whatever_is_called_so() {
+    let httpd = "[Service]\nExecStart=/usr/sbin/httpd\n";
+    let root = host(&[
+        (&format!("{LIB}/httpd.service"), httpd),
+        (
+            "opt/app/httpd.service",
+            "[Service]\nExecStart=/opt/app/httpd\n",
+        ),
+        (&format!("{ETC}/web.service"), "-> /opt/app/httpd.service"),
+        (
+            "etc/alternatives/by-hand.service",
+            "-> /usr/lib/systemd/system/httpd.service",
+        ),
+        (
+            &format!("{ETC}/chosen.service"),
+            "-> ../../alternatives/by-hand.service",
+        ),
+    ]);
+    let web = get(&root, "web");
+    assert_eq!(web.name.as_str(), "web.service");
+    assert_eq!(web.fragment.to_string(), "/opt/app/httpd.service");
+    assert!(get(&root, "httpd").aliases.is_empty());
+    let chosen = get(&root, "chosen");
+    assert_eq!(chosen.name.as_str(), "chosen.service");
+    assert_eq!(
+        chosen.fragment.to_string(),
+        "/usr/lib/systemd/system/httpd.service"
+    );
+}
+
+#[test]
+fn a_link_that_can_be_no_alias_is_passed_over() {
+    let bar = "[Service]\nExecStart=/bin/bar %i\n";
+    let root = host(&[
+        (&format!("{LIB}/bar@.service"), bar),
+        (&format!("{LIB}/foo.service"), "[Service]\nUser=weaker\n"),
+        (
+            &format!("{ETC}/foo.service"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+        (
+            &format!("{ETC}/none.service"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+        (
+            &format!("{ETC}/bar.service"),
+            "-> /usr/lib/systemd/system/bar@x.service",
+        ),
+        (
+            &format!("{ETC}/a@1.service"),
+            "-> /usr/lib/systemd/system/bar@2.service",
+        ),
+        (
+            &format!("{ETC}/b@1.service"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+        (
+            &format!("{ETC}/bar.socket"),
+            "-> /usr/lib/systemd/system/bar@.service",
+        ),
+    ]);
+    let foo = get(&root, "foo");
+    assert_eq!(foo.settings.last("Service", "User"), Some("weaker"));
+    for name in ["none", "bar", "a@1", "bar.socket"] {
+        assert_eq!(load(root.path(), &unit(name)).unwrap(), None, "{name}");
+    }
+    assert_eq!(get(&root, "b@1").name.as_str(), "bar@1.service");
+    assert_eq!(
+        shown(&names(root.path()).unwrap()),
+        ["b@1.service", "bar@.service", "foo.service"]
+    );
+}
+
+#[test]
+fn links_beside_a_unit_are_what_it_needs_unless_they_mask() {
+    let to_lib = "-> /usr/lib/systemd/system/x.service";
+    let wants = |file: &str| format!("{LIB}/a-b.service.wants/{file}");
+    let root = host(&[
+        (
+            &format!("{LIB}/a-b.service"),
+            "[Service]\nExecStart=/bin/a\n",
+        ),
+        (&format!("{LIB}/empty.service"), ""),
+        (&wants("kept.service"), to_lib),
+        (&wants("masked.service"), to_lib),
+        (
+            &format!("{ETC}/a-b.service.wants/masked.service"),
+            "-> /dev/null",
+        ),
+        (&wants("emptied.service"), "-> ../empty.service"),
+        (&wants("file.service"), "[Service]\n"),
+        (&wants("README"), to_lib),
+        (&format!("{LIB}/a-.service.wants/prefix.service"), to_lib),
+        (&format!("{ETC}/a-b.service.upholds/upheld.service"), to_lib),
+        (&format!("{ETC}/a-b.service.requires/kept.service"), to_lib),
+    ]);
+    let unit = get(&root, "a-b");
+    assert_eq!(
+        shown(&unit.wants),
+        ["kept.service", "prefix.service", "upheld.service"]
+    );
+    assert_eq!(shown(&unit.requires), ["kept.service"]);
+}
+
+#[test]
+fn what_systemd_can_not_read_ends_a_drop_in_and_fails_a_unit() {
+    let broken = "[Service]\nUser=a\n[Serv\nUser=b\n[Service]\nUser=c\n";
+    let root = host(&[
+        (&format!("{LIB}/a.service"), "[Service]\nExecStart=/bin/a\n"),
+        (&format!("{ETC}/a.service.d/x.conf"), broken),
+        (&format!("{ETC}/a.service.d/y.conf"), "[Service]\nGroup=y\n"),
+        (&format!("{LIB}/b.service"), broken),
+    ]);
+    let a = get(&root, "a");
+    assert_eq!(a.settings.last("Service", "User"), Some("a"));
+    assert_eq!(a.settings.last("Service", "Group"), Some("y"));
+    let [ignored] = &a.ignored[..] else {
+        panic!("{:?}", a.ignored);
+    };
+    assert_eq!(
+        ignored.file.to_string(),
+        "/etc/systemd/system/a.service.d/x.conf"
+    );
+    assert!(ignored.line == 3 && ignored.ends_file);
+    let error = load(root.path(), &unit("b")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "systemd can't load /usr/lib/systemd/system/b.service: line 3 is a section header without its end"
+    );
+}
+
+#[test]
 fn a_link_out_of_the_search_path_is_the_file_that_it_leads_to() {
     let root = host(&[
         ("opt/app/app.service", "[Service]\nExecStart=/opt/app/run\n"),
@@ -247,59 +376,6 @@ fn a_link_out_of_the_search_path_is_the_file_that_it_leads_to() {
     let unit = get(&root, "app");
     assert_eq!(unit.fragment.to_string(), "/opt/app/app.service");
     assert_eq!(unit.settings.values("Service", "ExecStart").count(), 1);
-}
-
-#[test]
-fn dependencies_are_named_and_implied() {
-    let root = host(&[
-        (
-            &format!("{LIB}/a.service"),
-            "[Unit]\nRequires=b.service\nAfter=network.target b.service\nWants=c@%p.socket\n[Service]\nType=dbus\nBusName=org.a\n",
-        ),
-        (
-            &format!("{ETC}/a.service.wants/d.service"),
-            "-> /lib/systemd/system/d.service",
-        ),
-        (
-            &format!("{LIB}/a.service.requires/e.socket"),
-            "-> ../e.socket",
-        ),
-        (
-            &format!("{LIB}/e.socket"),
-            "[Socket]\nListenStream=/run/e\n",
-        ),
-        (
-            &format!("{LIB}/f.socket"),
-            "[Socket]\nAccept=yes\nListenStream=1\n",
-        ),
-        (&format!("{LIB}/g.timer"), "[Timer]\nUnit=h.service\n"),
-    ]);
-    let of = |name: &str, strength| -> Vec<String> {
-        dependencies(&get(&root, name))
-            .into_iter()
-            .filter(|d| d.strength == strength)
-            .map(|d| format!("{} {}", d.directive, d.unit))
-            .collect()
-    };
-    assert_eq!(
-        of("a", Strength::Requires),
-        [
-            "Requires= b.service",
-            "BusName= dbus.socket",
-            "a.service.requires/ e.socket"
-        ]
-    );
-    assert_eq!(
-        of("a", Strength::Wants),
-        ["Wants= c@a.socket", "a.service.wants/ d.service"]
-    );
-    assert_eq!(
-        of("a", Strength::Mentions),
-        ["After= b.service", "After= network.target"]
-    );
-    assert_eq!(of("e.socket", Strength::Requires), ["Service= e.service"]);
-    assert_eq!(of("f.socket", Strength::Requires), ["Service= f@.service"]);
-    assert_eq!(of("g.timer", Strength::Requires), ["Unit= h.service"]);
 }
 
 const EVERYTHING: &str = r#"
@@ -397,39 +473,6 @@ fn every_form_of_path_is_found() {
     let with_host = unit.context().with_host("web", "0");
     let more = paths_named(&unit.settings, &with_host);
     assert!(more.iter().any(|p| p.path.to_string() == "/etc/a/web.env"));
-}
-
-#[test]
-fn services_are_typed() {
-    let root = host(&[
-        (&format!("{LIB}/a.service"), EVERYTHING),
-        (
-            &format!("{LIB}/b.service"),
-            "[Service]\nExecStart=/bin/b\nDynamicUser=yes\n",
-        ),
-        (
-            &format!("{LIB}/c.service"),
-            "[Service]\nExecStop=/bin/c\nTimeoutStopSec=900\nTimeoutSec=10\n",
-        ),
-    ]);
-    let (a, b, c) = (get(&root, "a"), get(&root, "b"), get(&root, "c"));
-    let seconds = |n| Some(TimeSpan::Finite(std::time::Duration::from_secs(n)));
-    let context = a.context();
-    let service = Service::new(&a.settings, &context);
-    assert_eq!(service.service_type(), ServiceType::Forking);
-    assert_eq!(service.user().as_deref(), Some("a"));
-    assert_eq!(service.supplementary_groups(), ["x", "y"]);
-    assert_eq!(service.timeout_start(), seconds(300));
-    assert_eq!(service.timeout_stop(), Some(TimeSpan::Infinite));
-    let service = Service::new(&b.settings, &context);
-    assert!(service.dynamic_user());
-    assert_eq!(
-        (service.timeout_start(), service.timeout_stop()),
-        (None, None)
-    );
-    let service = Service::new(&c.settings, &context);
-    assert_eq!(service.service_type(), ServiceType::Oneshot);
-    assert_eq!(service.timeout_stop(), seconds(10));
 }
 
 const GENERATOR: &str = "usr/lib/systemd/system-generators/systemd-sysv-generator";

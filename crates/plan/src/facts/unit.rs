@@ -34,6 +34,23 @@ pub struct UnitFacts {
     /// Links in `/etc/systemd/system` that give it other names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alias_links: Vec<AbsPath>,
+    /// Lines of its file and drop-ins that systemd ignores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<IgnoredLine>,
+}
+
+/// A line that systemd ignores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoredLine {
+    /// The file.
+    pub file: AbsPath,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Whether systemd reads no further in the file.
+    #[serde(default)]
+    pub ends_file: bool,
 }
 
 /// An assignment of a unit.

@@ -26,11 +26,11 @@ fn a_path_is_explained_by_where_its_links_lead() {
         let explained = plan.root.explain(&path(at));
         assert_eq!(explained.fate, fate, "{at}");
         assert_eq!(explained.entry.unwrap().path, path(decided), "{at}");
-        let (last, _) = explained.chain.last().unwrap();
-        assert_eq!(*last, path(decided), "{at}");
+        let last = explained.chain.last().unwrap();
+        assert_eq!(last.path, path(decided), "{at}");
     }
     let chain = plan.root.explain(&path("/bin/ls")).chain;
-    assert_eq!(chain[0].0, path("/bin"), "{chain:?}");
+    assert_eq!(chain[0].path, path("/bin"), "{chain:?}");
 }
 
 #[test]
@@ -43,8 +43,8 @@ fn the_root_and_what_is_above_a_copy_are_there() {
     assert_eq!(plan.root.explain(&path("/")).fate, Fate::Generated);
     let above = plan.root.explain(&path("/etc/some"));
     assert_eq!(above.fate, Fate::Generated);
-    assert_eq!(above.chain[0].0, path("/etc/some/where/web.conf"));
-    assert_eq!(above.entry.unwrap().path, above.chain[0].0);
+    assert_eq!(above.chain[0].path, path("/etc/some/where/web.conf"));
+    assert_eq!(above.entry.unwrap().path, above.chain[0].path);
     for absent in [
         "/etc/some/where/other.conf",
         "/etc/nothing",
@@ -57,4 +57,19 @@ fn the_root_and_what_is_above_a_copy_are_there() {
             "{absent}"
         );
     }
+}
+
+#[test]
+fn what_is_told_as_json_has_names_so_that_more_can_be_told() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB]);
+    let plan = world.plan(&request()).unwrap();
+    let fields = |value: &serde_json::Value| -> Vec<String> {
+        let object = value.as_object().unwrap();
+        object.keys().cloned().collect()
+    };
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(fields(&json["packages"][0]), ["name", "version"]);
+    let json = serde_json::to_value(plan.root.explain(&path("/bin/ls"))).unwrap();
+    assert_eq!(fields(&json["chain"][0]), ["cause", "path"]);
 }

@@ -237,3 +237,89 @@ fn another_instances_file_beside_this_ones_stays_on_the_host() {
     assert_eq!(fate("/etc/openvpn/server/one.conf"), Fate::Private);
     assert_eq!(fate("/etc/openvpn/server/two.conf"), Fate::Masked);
 }
+
+/// A host with the instances `one` and `two` of a service that reads `/etc/vpn/INSTANCE.conf`.
+fn with_companions(of_one: &str, files: &[(&str, &str)]) -> World {
+    let mut world = World::new();
+    let listed = [
+        "/usr/lib/systemd/system/vpn@.service",
+        "/usr/sbin/vpn",
+        "/etc/vpn/",
+        "/etc/vpn/two.example",
+    ];
+    world.package("vpn", "vpn", &[], &listed);
+    world.file("/etc/vpn/one.conf", of_one);
+    world.file("/etc/vpn/two.conf", "");
+    for (file, text) in files {
+        world.file(file, text);
+    }
+    let unit = world.unit(
+        "vpn@one.service",
+        &[
+            ("ExecStart", "/usr/sbin/vpn"),
+            ("EnvironmentFile", "/etc/vpn/one.conf"),
+        ],
+    );
+    of_any(&mut unit.paths[1], "/etc/vpn/*.conf");
+    world
+}
+
+#[test]
+fn what_lies_beside_another_instances_file_stays_with_it() {
+    let world = with_companions(
+        "ca two.ca\ncert /etc/vpn/two.shared\n",
+        &[
+            ("/etc/vpn/one.crt", ""),
+            ("/etc/vpn/two.crt", ""),
+            ("/etc/vpn/two.up", "run /etc/vpn/two.dat\n"),
+            ("/etc/vpn/two.dat", ""),
+            ("/etc/vpn/twofold.crt", ""),
+            ("/etc/vpn/three.crt", ""),
+            ("/etc/vpn/two.ca", ""),
+            ("/etc/vpn/two.shared", ""),
+        ],
+    );
+    let mut request = request();
+    request.units = vec![unit_name("vpn@one.service")];
+    let plan = world.plan(&request).unwrap();
+    let fate = |at: &str| plan.root.explain(&path(at)).fate;
+    for kept in [
+        "one.crt",
+        "twofold.crt",
+        "three.crt",
+        "two.ca",
+        "two.shared",
+        "two.example",
+    ] {
+        assert_eq!(fate(&format!("/etc/vpn/{kept}")), Fate::Private, "{kept}");
+    }
+    for left in ["two.conf", "two.crt", "two.up", "two.dat"] {
+        assert_eq!(fate(&format!("/etc/vpn/{left}")), Fate::Masked, "{left}");
+    }
+    request.copy = vec![path("/etc/vpn/two.crt")];
+    let plan = world.plan(&request).unwrap();
+    let asked = plan.root.explain(&path("/etc/vpn/two.crt"));
+    assert_eq!(asked.fate, Fate::Private);
+}
+
+#[test]
+fn of_two_names_that_begin_alike_the_longer_one_counts() {
+    let mut world = with_companions(
+        "",
+        &[("/etc/vpn/two.b.conf", ""), ("/etc/vpn/two.b.crt", "")],
+    );
+    let unit = world.unit(
+        "vpn@two.b.service",
+        &[
+            ("ExecStart", "/usr/sbin/vpn"),
+            ("EnvironmentFile", "/etc/vpn/two.b.conf"),
+        ],
+    );
+    of_any(&mut unit.paths[1], "/etc/vpn/*.conf");
+    let mut request = request();
+    request.units = vec![unit_name("vpn@two.b.service")];
+    let plan = world.plan(&request).unwrap();
+    let fate = |at: &str| plan.root.explain(&path(at)).fate;
+    assert_eq!(fate("/etc/vpn/two.b.crt"), Fate::Private);
+    assert_eq!(fate("/etc/vpn/two.conf"), Fate::Masked);
+}

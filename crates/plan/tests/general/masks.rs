@@ -1,9 +1,9 @@
 //! What is kept out, and what can't be.
 
-use vss_plan::{Fate, PlanError, Rules, SandboxPlan};
+use vss_plan::{Because, Fate, PlanError, Rules, SandboxPlan};
 
 use crate::WEB;
-use crate::world::{World, causes, fate, path, request};
+use crate::world::{World, causes, fate, path, request, step};
 
 /// A host whose units and snippets are masked inside, as far as the service doesn't need them.
 fn host() -> World {
@@ -94,13 +94,12 @@ fn a_directory_that_is_kept_out_is_there_for_what_is_named_below_it() {
     let above = plan.root.explain(&path("/srv"));
     assert_eq!(above.fate, Fate::Generated);
     let mut chain = causes(&plan, "/srv/web").into_iter();
-    let named = (path("/srv/web"), chain.next().unwrap());
+    let named = Because {
+        path: path("/srv/web"),
+        cause: chain.next().unwrap(),
+    };
     assert_eq!(above.chain.first(), Some(&named));
-    let told: Vec<String> = above
-        .chain
-        .iter()
-        .map(|(p, c)| format!("{p}: {c}"))
-        .collect();
+    let told: Vec<String> = above.chain.iter().map(step).collect();
     let mask = "/srv: asked for with --mask".to_owned();
     assert!(told.contains(&mask), "{told:?}");
     assert_eq!(plan.root.explain(&path("/srv/other")).fate, Fate::Masked);

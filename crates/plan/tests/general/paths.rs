@@ -5,7 +5,7 @@ use vss_plan::facts::Setting;
 use vss_plan::{CreateRequest, Fate, Warning};
 
 use crate::WEB;
-use crate::world::{World, causes, fate, path, request, unit_name};
+use crate::world::{World, causes, fate, path, request, step, unit_name};
 
 #[test]
 fn a_directory_of_the_closure_alone_is_taken_whole() {
@@ -61,7 +61,7 @@ fn a_directory_named_after_the_service_is_its_own_whoever_puts_files_there() {
     );
     let plan = world.plan(&request()).unwrap();
     assert_eq!(fate(&plan, "/etc/web"), "copy tree");
-    assert!(!plan.packages.iter().any(|(p, _)| p.as_str() == "stranger"));
+    assert!(!plan.packages.iter().any(|p| p.name.as_str() == "stranger"));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn links_and_paths_in_configuration_are_followed() {
     }
     assert!(plan.config.writable.contains(&path("/srv/site")));
     let chain = plan.root.explain(&path("/etc/further.d/a.cnf")).chain;
-    let named: Vec<String> = chain.iter().map(|(p, c)| format!("{p}: {c}")).collect();
+    let named: Vec<String> = chain.iter().map(step).collect();
     assert!(
         named
             .iter()

@@ -5,7 +5,7 @@ use vss_model::{AbsPath, Disposition, Generated};
 use vss_plan::{CreateRequest, Fate, Warning};
 
 use crate::WEB;
-use crate::world::{World, fate, path, request};
+use crate::world::{World, fate, path, request, step};
 
 #[test]
 fn a34_secrets_are_left_out_made_anew_or_known_as_the_services_own() {
@@ -221,7 +221,7 @@ fn a34_a_secret_that_is_named_by_a_link_comes_with_what_the_link_leads_to() {
         .root
         .explain(&path("/etc/pki/tls/private/end.pem"))
         .chain;
-    let told: Vec<String> = chain.iter().map(|(p, c)| format!("{p}: {c}")).collect();
+    let told: Vec<String> = chain.iter().map(step).collect();
     for step in [
         "/etc/pki/tls/private/end.pem: /etc/ssl/private/hop.pem links to it",
         "/etc/ssl/private/hop.pem: /etc/ssl/private/two.pem links to it",

@@ -1,6 +1,7 @@
 //! Which units run inside, and what is known of them beforehand.
 
 use vss_plan::PlanError;
+use vss_plan::facts::IgnoredLine;
 
 use crate::WEB;
 use crate::world::{World, causes, fate, path, request, unit_name};
@@ -290,4 +291,21 @@ fn a_program_that_leads_out_of_the_container_is_foreseen() {
             && said[0].contains("from /opt/own"),
         "{said:?}"
     );
+}
+
+#[test]
+fn what_systemd_ignores_of_a_drop_in_is_told() {
+    let mut world = World::new();
+    world.unit("web.service", &[]).ignored = vec![IgnoredLine {
+        file: path("/etc/systemd/system/web.service.d/x.conf"),
+        line: 3,
+        reason: "a section header without its end".to_owned(),
+        ends_file: true,
+    }];
+    let plan = world.plan(&request()).unwrap();
+    let told: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+    let expected = "web.service: systemd ignores line 3 of \
+        /etc/systemd/system/web.service.d/x.conf and all that follows: \
+        it is a section header without its end";
+    assert!(told.iter().any(|t| t == expected), "{told:?}");
 }

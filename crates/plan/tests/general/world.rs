@@ -11,7 +11,9 @@ use vss_plan::facts::{
     Mention, NamedPath, NetworkFacts, PathFacts, PathKind, Query, SelinuxMode, Setting, TreeFacts,
     UnitFacts, Writer,
 };
-use vss_plan::{CreateRequest, Facts, PlanError, Progress, Rules, SandboxPlan, discover, plan};
+use vss_plan::{
+    Because, CreateRequest, Facts, PlanError, Progress, Rules, SandboxPlan, discover, plan,
+};
 
 enum Node {
     Directory { uid: u32 },
@@ -206,6 +208,7 @@ impl World {
             wants: Vec::new(),
             requires: Vec::new(),
             alias_links: Vec::new(),
+            ignored: Vec::new(),
         };
         self.units.insert(name.clone(), facts);
         self.units.get_mut(&name).unwrap()
@@ -427,4 +430,9 @@ pub(crate) fn causes(plan: &SandboxPlan, at: &str) -> Vec<Cause> {
         .entry(&path(at))
         .map(|e| e.causes.clone())
         .unwrap_or_default()
+}
+
+/// A step of an explanation as a line.
+pub(crate) fn step(because: &Because) -> String {
+    format!("{}: {}", because.path, because.cause)
 }

@@ -1,8 +1,8 @@
-//! The directories beside a unit: `NAME.d`, `NAME.wants`, `NAME.requires`.
+//! The directories beside a unit: `NAME.d`, `NAME.wants`, `NAME.upholds`, `NAME.requires`.
 
 use vss_model::UnitName;
 
-/// The names under which a unit has directories of drop-ins: `a-b@i`, `a-b@`, `a-@i`, `a-@`.
+/// The names under which a unit has directories of drop-ins and links: `a-b@i`, `a-b@`, `a-@i`, `a-@`.
 pub(super) fn side_names(name: &UnitName) -> Vec<String> {
     let suffix = name.suffix();
     let mut out = Vec::new();

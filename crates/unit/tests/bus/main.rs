@@ -47,6 +47,14 @@ fn jobs_are_waited_for_to_their_end() {
 }
 
 #[test]
+fn a46_ends_of_many_other_jobs_hold_up_no_answer() {
+    let (systemd, _called) = serve(Manner::Busy);
+    for (name, result) in [("a", JobResult::Done), ("bad", JobResult::Failed)] {
+        assert_eq!(systemd.start(&unit(name), &|| false).unwrap(), result);
+    }
+}
+
+#[test]
 fn a56_who_waits_for_a_job_can_be_told_to_wait_no_longer() {
     let (systemd, called) = serve(Manner::EndlessJobs);
     let asked = std::cell::Cell::new(0);

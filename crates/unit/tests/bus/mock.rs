@@ -21,6 +21,8 @@ pub(crate) const GENEROUS: Limits = Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     Sound,
+    /// Ends hundreds of others' jobs before it answers.
+    Busy,
     /// Starts jobs and never ends them.
     EndlessJobs,
     /// Has properties of other types than systemd's.
@@ -63,6 +65,12 @@ impl MockManager {
         } else {
             "done"
         };
+        if self.manner == Manner::Busy {
+            for number in 1000..1200 {
+                let job = path(&format!("/org/freedesktop/systemd1/job/{number}"));
+                Self::job_removed(emitter, number, job, "other.service", "failed").await?;
+            }
+        }
         if self.manner != Manner::EndlessJobs {
             // Another job's end first, and this one's before the call is even answered.
             Self::job_removed(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A time span of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TimeSpan {
+pub(crate) enum TimeSpan {
     /// So long.
     Finite(Duration),
     /// Without end: `infinity`.
@@ -26,14 +26,7 @@ const UNITS: [(&[&str], u64); 9] = [
 
 /// Reads a time span: `5min 20s`, `1h30m`, `1.5s`, `90` (seconds), `infinity`. `None` where it is
 /// none, and systemd would ignore the setting.
-///
-/// ```
-/// use std::time::Duration;
-/// use vss_unit::timespan::{TimeSpan, parse};
-/// assert_eq!(parse("1min 30"), Some(TimeSpan::Finite(Duration::from_secs(90))));
-/// ```
-#[must_use]
-pub fn parse(text: &str) -> Option<TimeSpan> {
+pub(crate) fn parse(text: &str) -> Option<TimeSpan> {
     let mut rest = text.trim();
     if rest == "infinity" {
         return Some(TimeSpan::Infinite);
@@ -119,6 +112,7 @@ mod tests {
             (".5", millis(500)),
             ("200ms", millis(200)),
             ("1d 1w", millis(8 * 86_400_000)),
+            ("1min 30", millis(90_000)),
             ("infinity", Some(TimeSpan::Infinite)),
             ("", None),
             ("-1", None),
