@@ -50,5 +50,5 @@ mod traces;
 pub use control::{Control, Notice, Observer, Quiet};
 pub use error::{Error, Kind, Result};
 pub use host::Host;
-pub use vss_plan::root_plan::{Explanation, Fate, PlanEntry, RootPlan};
-pub use vss_plan::{CreateRequest, MEMORY_UNLIMITED_KIB, SandboxPlan, Skipped};
+pub use vss_plan::root_plan::{Because, Explanation, Fate, PlanEntry, RootPlan};
+pub use vss_plan::{CreateRequest, MEMORY_UNLIMITED_KIB, PlannedPackage, SandboxPlan, Skipped};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use vss_manager::{Explanation, Fate};
+use vss_manager::{Because, Explanation, Fate};
 use vss_model::Sanitized;
 
 /// Writes what the path is, where that is decided, and why, the deciding cause first. A cause that
@@ -22,10 +22,10 @@ pub(crate) fn text(out: &mut impl Write, explanation: &Explanation) -> io::Resul
         _ => {}
     }
     let mut of = None;
-    for (decided, cause) in &explanation.chain {
-        if of != Some(decided) {
-            writeln!(out, "  {decided}")?;
-            of = Some(decided);
+    for Because { path, cause } in &explanation.chain {
+        if of != Some(path) {
+            writeln!(out, "  {path}")?;
+            of = Some(path);
         }
         writeln!(out, "    because: {}", Sanitized::text(&cause.to_string()))?;
     }
@@ -56,19 +56,19 @@ mod tests {
             fate: Fate::Private,
             entry: None,
             chain: vec![
-                (
-                    path("/etc/ssl/a.pem"),
-                    Cause::NamedIn {
+                Because {
+                    path: path("/etc/ssl/a.pem"),
+                    cause: Cause::NamedIn {
                         file: path("/etc/apache2/x.conf"),
                     },
-                ),
-                (
-                    path("/etc/apache2"),
-                    Cause::WholeDirectory {
+                },
+                Because {
+                    path: path("/etc/apache2"),
+                    cause: Cause::WholeDirectory {
                         directory: path("/etc/apache2"),
                         owners: vec!["apache2".into()],
                     },
-                ),
+                },
             ],
         };
         let mut out = Vec::new();

@@ -60,7 +60,7 @@ fn summary(out: &mut impl Write, plan: &SandboxPlan) -> io::Result<()> {
     let config = &plan.config;
     let names = |names: Vec<String>| names.join(" ");
     let units = names(plan.units.iter().map(ToString::to_string).collect());
-    let packages = plan.packages.iter().map(|(name, _)| name.to_string());
+    let packages = plan.packages.iter().map(|p| p.name.to_string());
     let own = || plan.root.entries.iter().filter(|e| is_own(e));
     let size: u64 = own().filter_map(|e| e.bytes).sum();
     let files: u64 = own().filter_map(|e| e.files).sum();
@@ -187,7 +187,7 @@ fn init(domain: &DomainSpec) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vss_manager::{CreateRequest, RootPlan, Skipped};
+    use vss_manager::{CreateRequest, PlannedPackage, RootPlan, Skipped};
     use vss_model::sandbox::Timeouts;
     use vss_model::{
         Cause, Confinement, CopyScope, Generated, MaskKind, SandboxConfig, UnitFile, Uuid,
@@ -292,7 +292,10 @@ mod tests {
                 label: None,
             },
             units: vec![unit],
-            packages: vec![("apache2".into(), "2.4".into())],
+            packages: vec![PlannedPackage {
+                name: "apache2".into(),
+                version: "2.4".into(),
+            }],
             skipped: vec![Skipped {
                 path: "/etc/x.sock".parse().unwrap(),
                 reason: "a socket".into(),

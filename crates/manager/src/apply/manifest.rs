@@ -18,7 +18,11 @@ pub(super) fn manifest(plan: &SandboxPlan, facts: &Facts, files: Vec<PlacedFile>
     Manifest {
         name: plan.config.name.clone(),
         uuid: plan.config.uuid,
-        packages: plan.packages.clone(),
+        packages: plan
+            .packages
+            .iter()
+            .map(|p| (p.name.clone(), p.version.clone()))
+            .collect(),
         entries: plan
             .root
             .entries

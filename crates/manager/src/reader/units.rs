@@ -1,7 +1,7 @@
 //! Facts of units: as they are on disk, because another systemd than the host's will load them.
 
 use vss_model::{AbsPath, UnitName};
-use vss_plan::facts::{HostUnitFacts, NamedPath, PathKind, Setting, UnitFacts};
+use vss_plan::facts::{HostUnitFacts, IgnoredLine, NamedPath, PathKind, Setting, UnitFacts};
 use vss_tree::Root;
 use vss_unit::{LoadedUnit, SpecifierContext};
 
@@ -42,7 +42,17 @@ fn facts(host: &Host, unit: &LoadedUnit) -> Result<UnitFacts> {
         wants: unit.wants.clone(),
         requires: unit.requires.clone(),
         alias_links: unit.alias_links.clone(),
+        ignored: unit.ignored.iter().map(ignored_line).collect(),
     })
+}
+
+fn ignored_line(line: &vss_unit::IgnoredLine) -> IgnoredLine {
+    IgnoredLine {
+        file: line.file.clone(),
+        line: line.line,
+        reason: line.reason.to_owned(),
+        ends_file: line.ends_file,
+    }
 }
 
 /// Follows a path to the file that it is, within the host's root.
