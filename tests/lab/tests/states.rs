@@ -80,7 +80,8 @@ fn one_that_does_not_stop_in_time_is_told_to_be_killed() {
 #[test]
 fn a_stop_by_force_waits_for_nothing_and_leaves_no_failure() {
     let lab = Lab::enter();
-    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity";
+    let service =
+        "ExecStart=/bin/sleep infinity\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity";
     fixture::service(&lab, "lab-stays", "", service);
     let sandbox = lab.create("stays", &["-u", "lab-stays.service"]);
     sandbox.start();
