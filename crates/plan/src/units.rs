@@ -87,8 +87,18 @@ impl UnitFacts {
     fn units_of(&self, key: &str) -> Vec<UnitName> {
         self.values(key)
             .flat_map(values::unit_words)
-            .filter_map(|name| name.parse().ok())
+            .filter_map(|name| self.meant(&name.parse().ok()?))
             .collect()
+    }
+
+    /// What it means by a name: a template is the instance that it is itself, or that is called like
+    /// it (`resolve_template()` of systemd).
+    fn meant(&self, named: &UnitName) -> Option<UnitName> {
+        if self.name.is_template() {
+            return Some(named.clone());
+        }
+        let instance = self.name.instance().unwrap_or(self.name.prefix());
+        named.instantiate(instance).ok()
     }
 
     /// Whether it is made of an init script, by systemd's generator, which then has to run inside.
@@ -116,7 +126,11 @@ impl UnitFacts {
         for key in STRONG {
             out.extend(self.units_of(key).into_iter().map(|u| (u, key)));
         }
-        out.extend(self.requires.iter().map(|u| (u.clone(), "Requires")));
+        out.extend(
+            self.requires
+                .iter()
+                .filter_map(|u| Some((self.meant(u)?, "Requires"))),
+        );
         if self.is_on_bus() {
             let bus = ["dbus.socket", "dbus.service"].map(|n| n.parse().ok());
             out.extend(bus.into_iter().flatten().map(|u| (u, "Type=dbus")));
@@ -150,7 +164,11 @@ impl UnitFacts {
             .into_iter()
             .flat_map(|key| self.units_of(key).into_iter().map(move |u| (u, key)))
             .collect();
-        out.extend(self.wants.iter().map(|u| (u.clone(), "Wants")));
+        out.extend(
+            self.wants
+                .iter()
+                .filter_map(|u| Some((self.meant(u)?, "Wants"))),
+        );
         out
     }
 }
@@ -333,4 +351,27 @@ fn distance(a: &str, b: &str, prefix: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_that_is_named_stands_for_an_instance() {
+        for (unit, named, expected) in [
+            ("a@one.service", "b@.service", "b@one.service"),
+            ("a.service", "b@.service", "b@a.service"),
+            ("a@.service", "b@.service", "b@.service"),
+            ("a@one.service", "b@two.service", "b@two.service"),
+            ("a@one.service", "b.service", "b.service"),
+        ] {
+            let unit = UnitFacts::with(unit, &[("Requires", named), ("Wants", named)]);
+            let names = |found: Vec<(UnitName, &str)>| -> Vec<String> {
+                found.into_iter().map(|(u, _)| u.to_string()).collect()
+            };
+            assert_eq!(names(unit.required()), [expected]);
+            assert_eq!(names(unit.wanted()), [expected]);
+        }
+    }
 }
