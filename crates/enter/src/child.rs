@@ -21,6 +21,7 @@ use crate::command::Command;
 use crate::container::Container;
 use crate::environment::Environment;
 use crate::error::{Error, Stage};
+use crate::null;
 use crate::privileges;
 use crate::pty;
 use crate::sys;
@@ -90,13 +91,11 @@ fn first(way: &Way<'_>) -> Result<(), Failure> {
     forget_keys()?;
     let account = find_account(way.command)?;
     let terminal = terminal(way, &account)?;
+    let has_terminal = terminal.is_some();
+    streams_of_container(way, terminal).map_err(at(Stage::Streams))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
-    let keep: Vec<_> = [Some(way.channel.fd()), terminal.as_ref().map(AsFd::as_fd)]
-        .into_iter()
-        .flatten()
-        .collect();
-    sys::close_others(&keep).map_err(at(Stage::Close))?;
+    sys::close_others(&[way.channel.fd()]).map_err(at(Stage::Close))?;
 
     privileges::reduce(way.target, way.command.confinement, &account)?;
     // becoming another user may have made it dumpable again
@@ -106,7 +105,7 @@ fn first(way: &Way<'_>) -> Result<(), Failure> {
     let program = Program::new(way.command, &account)?;
     match sys::fork_sibling().map_err(at(Stage::Fork))? {
         Some(pid) => born(way.channel, pid),
-        None => second(way.channel, terminal.as_ref(), &program),
+        None => second(way.channel, has_terminal, &program),
     }
 }
 
@@ -115,9 +114,9 @@ fn born(channel: &Channel, pid: Pid) -> Result<(), Failure> {
 }
 
 /// Runs in the second process.
-fn second(channel: &Channel, terminal: Option<&OwnedFd>, program: &Program) -> ! {
+fn second(channel: &Channel, has_terminal: bool, program: &Program) -> ! {
     // a session of its own: /dev/tty of the caller's session would be the administrator's (A39)
-    let failure = match session(terminal) {
+    let failure = match session(has_terminal) {
         Ok(()) => program.execute(),
         Err(error) => Failure::at(Stage::Session, "", &error),
     };
@@ -125,13 +124,10 @@ fn second(channel: &Channel, terminal: Option<&OwnedFd>, program: &Program) -> !
     sys::exit(125)
 }
 
-fn session(terminal: Option<&OwnedFd>) -> io::Result<()> {
+fn session(has_terminal: bool) -> io::Result<()> {
     rustix::process::setsid()?;
-    if let Some(slave) = terminal {
-        rustix::process::ioctl_tiocsctty(slave)?;
-        for number in 0..3 {
-            sys::place(slave.as_fd(), number)?;
-        }
+    if has_terminal {
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
     }
     Ok(())
 }
@@ -143,6 +139,20 @@ fn streams(way: &Way<'_>) -> io::Result<()> {
             Streams::Pipes(ends) => ends[number].as_fd(),
         };
         sys::place(fd, i32::try_from(number).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// What can only be had inside takes its place: the terminal, and a null device as input where
+/// there is no other. A container without one keeps the empty pipe.
+fn streams_of_container(way: &Way<'_>, terminal: Option<OwnedFd>) -> io::Result<()> {
+    if let Some(slave) = terminal {
+        return (0..3).try_for_each(|number| sys::place(slave.as_fd(), number));
+    }
+    if !way.command.interactive
+        && let Some(null) = null::of_container()
+    {
+        sys::place(null.as_fd(), 0)?;
     }
     Ok(())
 }

@@ -36,6 +36,7 @@ mod environment;
 mod error;
 mod launch;
 mod level;
+mod null;
 mod privileges;
 mod process;
 mod procfs;

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::Result;
@@ -90,12 +89,9 @@ fn streams(command: &Command) -> io::Result<(Streams, Ends)> {
     };
     let (output_own, output) = pipe(false)?;
     let (error_own, error) = pipe(false)?;
-    let (input_own, input) = if command.interactive {
-        let (own, theirs) = pipe(true)?;
-        (Some(own), theirs)
-    } else {
-        (None, null()?)
-    };
+    let (input_own, input) = pipe(true)?;
+    // without a writer it is empty
+    let input_own = Some(input_own).filter(|_| command.interactive);
     Ok((
         Streams::Pipes([input, output, error]),
         Some((input_own, output_own, error_own)),
@@ -112,12 +108,6 @@ fn own_pipe(own_writes: bool) -> io::Result<(OwnedFd, OwnedFd)> {
     };
     rustix::io::ioctl_fionbio(&own, true)?;
     Ok((own, theirs))
-}
-
-/// The host's `/dev/null`.
-pub(crate) fn null() -> io::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
-    Ok(rustix::fs::open("/dev/null", flags, Mode::empty())?)
 }
 
 fn flows(command: &Command, ends: Ends, master: Option<&OwnedFd>) -> io::Result<Vec<Flow>> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -207,10 +208,35 @@ fn a08_no_descriptor_and_no_directory_of_the_host_goes_along() {
         open[0] == "/dev/null" && open[1].starts_with("pipe:") && open[2].starts_with("pipe:"),
         "{listing}"
     );
+    let of_host = fs::metadata("/dev/null").unwrap().dev().to_string();
+    let look = "stat -L -c '%d %t:%T' /proc/self/fd/0";
+    for options in [&[][..], &["--user", "bob"]] {
+        let said = fixture.script(options, look);
+        let (device, node) = said.trim().split_once(' ').unwrap();
+        assert_eq!(node, "1:3");
+        assert_ne!(device, of_host, "chmod would reach the host's own");
+    }
     for number in 3..=15 {
         let leak = caller(&format!("/proc/self/fd/{number}"));
         let inside = text(&leak.stdout);
         assert_eq!(leak.status.code(), Some(125), "{number}: {inside}");
+    }
+}
+
+#[test]
+fn a08_what_stands_in_place_of_the_null_device_is_not_read() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    for hostile in [
+        "rm /dev/null; mkfifo /dev/null",
+        "rm /dev/null; ln -s zero /dev/null",
+        "rm /dev/null; cp /etc/passwd /dev/null",
+        "rm /dev/null",
+    ] {
+        fixture.script(&[], hostile);
+        let said = fixture.script(&[], "cat; readlink /proc/self/fd/0");
+        assert!(said.starts_with("pipe:"), "{hostile}: {said}");
     }
 }
 
