@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::fs::Mode;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::Result;
@@ -82,6 +83,8 @@ fn streams(command: &Command) -> io::Result<(Streams, Ends)> {
     let context = command.label.as_ref().and_then(level::at_level_of);
     let pipe = |own_writes| -> io::Result<_> {
         let (own, theirs) = own_pipe(own_writes)?;
+        // any user may open it anew by /dev/stdout; others than the command don't reach it
+        let _ = rustix::fs::fchmod(&theirs, Mode::from_raw_mode(0o666));
         if let Some(context) = &context {
             level::label_pipe(&theirs, context);
         }

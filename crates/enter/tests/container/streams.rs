@@ -296,3 +296,26 @@ fn hostile_files_of_users_are_refused_and_never_waited_for() {
         );
     }
 }
+
+#[test]
+fn the_command_can_open_its_streams_anew() {
+    let script = "echo out >/proc/self/fd/1; echo err >/proc/self/fd/2; cat </proc/self/fd/0";
+    for options in [&[][..], &["--users", "1700000"]] {
+        let Some(fixture) = container(options) else {
+            return;
+        };
+        for user in ["root", "bob"] {
+            let mut child = fixture
+                .command(&["--user", user, "--interactive", "--", "sh", "-c", script])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(b"in\n").unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(text(&output.stdout), "out\nin\n", "{user}: {output:?}");
+            assert_eq!(text(&output.stderr), "err\n", "{user}");
+        }
+    }
+}
