@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -77,6 +78,18 @@ impl Caller {
 
     fn is_raw(&self) -> bool {
         !self.modes().local_modes.contains(LocalModes::ICANON)
+    }
+
+    /// The status of one that has to end by itself, however busy the machine is.
+    fn ends_by_itself(&mut self) -> Option<i32> {
+        for _ in 0..1200 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.child.kill().unwrap();
+        panic!("still there after a minute");
     }
 
     fn end(&mut self) -> Option<i32> {
@@ -224,6 +237,16 @@ fn all_that_was_written_before_the_end_is_seen() {
         caller.until("1999\r\n2000\r\n");
         assert_eq!(caller.end(), Some(0));
     }
+}
+
+#[test]
+fn a41_who_stays_behind_and_writes_now_and_then_is_not_waited_for() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script = "trap '' HUP; (while :; do printf .; sleep 0.01; done) & exit 4";
+    let mut caller = Caller::start(&fixture, &["--tty", "--", "sh", "-c", script]);
+    assert_eq!(caller.ends_by_itself(), Some(4));
 }
 
 #[test]
