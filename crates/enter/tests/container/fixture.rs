@@ -92,6 +92,17 @@ impl Fixture {
         command
     }
 
+    /// The same for a caller that was started with a signal ignored.
+    pub(crate) fn command_ignoring(&self, signal: &str, arguments: &[&str]) -> Command {
+        let command = self.command(arguments);
+        let mut ignoring = Command::new("env");
+        ignoring
+            .arg(format!("--ignore-signal={signal}"))
+            .arg(command.get_program())
+            .args(command.get_args());
+        ignoring
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments)
             .stdin(Stdio::null())

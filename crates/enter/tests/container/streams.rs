@@ -215,6 +215,26 @@ fn a56_signals_are_the_command_s() {
 }
 
 #[test]
+fn a56_a_signal_that_the_caller_ignores_is_not_the_command_s() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script = "trap 'exit 3' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.02; done";
+    let mut child = fixture
+        .command_ignoring("HUP", &["--", "bash", "-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::HUP).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
 fn a56_a_stopped_command_is_ended_by_what_would_end_it() {
     let Some(fixture) = container(&[]) else {
         return;
