@@ -117,7 +117,13 @@ fn born(channel: &Channel, pid: Pid) -> Result<(), Failure> {
 fn second(channel: &Channel, has_terminal: bool, program: &Program) -> ! {
     // a session of its own: /dev/tty of the caller's session would be the administrator's (A39)
     let failure = match session(has_terminal) {
-        Ok(()) => program.execute(),
+        Ok(()) => {
+            // a caller that was ended knows nothing of this process, and nobody would end it
+            if !matches!(channel.receive(), Ok(Some(Message::Go))) {
+                sys::exit(125);
+            }
+            program.execute()
+        }
         Err(error) => Failure::at(Stage::Session, "", &error),
     };
     let _ = channel.send(&Message::Failed(failure));

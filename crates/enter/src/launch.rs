@@ -75,10 +75,14 @@ fn follow(channel: &Channel, first: Child, signals: &Signals) -> Result<Launched
             Some(Message::Terminal(fd)) => master = Some(fd),
             Some(Message::Born(pid)) => {
                 second = Some(Child::new(pid).map_err(caller("take hold of the command"))?);
+                // one that failed meanwhile has left its reason
+                let _ = channel.send(&Message::Go);
                 if let Some(first) = first.take() {
                     first.wait().map_err(caller("wait for a process"))?;
                 }
             }
+            // never said to the caller
+            Some(Message::Go) => {}
             Some(Message::Failed(failure)) => return Err(failure.into()),
             // closed by the exec
             None => {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -232,6 +233,29 @@ fn a56_a_signal_that_the_caller_ignores_is_not_the_command_s() {
     kill_process(pid, Signal::HUP).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn a56_a_caller_that_is_ended_on_the_way_in_leaves_nothing_running() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    for round in 0..160_u64 {
+        let mut child = fixture
+            .command(&["--", "sleep", "987654"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(round * 50));
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        child.wait().unwrap();
+    }
+    // whoever was on the way when the last one was ended is through by now
+    std::thread::sleep(Duration::from_millis(50));
+    let left = fixture.script(&[], "ps -e -o args | grep -c '^sleep' || true");
+    assert_eq!(left, "0\n");
 }
 
 #[test]
