@@ -46,6 +46,8 @@ pub(crate) struct Flow {
     end: usize,
     /// Whether the reader is a terminal, which is told the end by a character.
     to_terminal: bool,
+    /// Whether what was read last ends within a line.
+    in_line: bool,
     /// The byte that ends the session.
     escape: Option<u8>,
     is_output: bool,
@@ -72,6 +74,7 @@ impl Flow {
             start: 0,
             end: 0,
             to_terminal: false,
+            in_line: false,
             escape: None,
         }
     }
@@ -137,6 +140,7 @@ impl Flow {
             Ok(0) | Err(Errno::IO | Errno::ISDIR) => self.finish(),
             Ok(count) => {
                 (self.start, self.end) = (0, count);
+                self.in_line = self.buffer[count - 1] != b'\n';
                 let typed = &self.buffer[..count];
                 if let Some(at) = self
                     .escape
@@ -156,8 +160,10 @@ impl Flow {
     fn finish(&mut self) {
         self.from = None;
         if self.to_terminal {
-            self.buffer[0] = END_OF_TRANSMISSION;
-            (self.start, self.end) = (0, 1);
+            // within a line the first one ends that line only
+            let count = 1 + usize::from(self.in_line);
+            self.buffer[..count].fill(END_OF_TRANSMISSION);
+            (self.start, self.end) = (0, count);
         } else {
             self.to = None;
         }
@@ -286,5 +292,24 @@ mod tests {
         let mut read = [0; 10];
         assert_eq!(rustix::io::read(&reader, &mut read), Ok(1));
         assert_eq!(read[0], END_OF_TRANSMISSION);
+    }
+
+    #[test]
+    fn after_an_unfinished_line_the_first_end_is_that_of_the_line() {
+        for (typed, ends) in [(&b"line\n"[..], 1), (b"line\nrest", 2)] {
+            let (source, feed) = pipe();
+            let (reader, sink) = pipe();
+            let mut flow = Flow::typed(End::Own(source), End::Own(sink), None);
+            rustix::io::write(&feed, typed).unwrap();
+            drop(feed);
+            flow.step(ALL, ALL).unwrap();
+            flow.step(ALL, ALL).unwrap();
+            let mut read = [0; 20];
+            let count = rustix::io::read(&reader, &mut read).unwrap();
+            assert_eq!(
+                read[..count],
+                [typed, &[END_OF_TRANSMISSION; 2][..ends]].concat()
+            );
+        }
     }
 }

@@ -80,23 +80,23 @@ impl Caller {
         !self.modes().local_modes.contains(LocalModes::ICANON)
     }
 
-    /// The status of one that has to end by itself, however busy the machine is.
-    fn ends_by_itself(&mut self) -> Option<i32> {
-        for _ in 0..1200 {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self.child.kill().unwrap();
-        panic!("still there after a minute");
-    }
-
     fn end(&mut self) -> Option<i32> {
         let status = self.child.wait().unwrap().code();
         assert!(!self.is_raw(), "the terminal is as it was");
         status
     }
+}
+
+/// The status of a caller that has to end by itself, however busy the machine is.
+fn ends_by_itself(child: &mut Child) -> Option<i32> {
+    for _ in 0..1200 {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    panic!("still there after a minute");
 }
 
 const SHELL: [&str; 6] = [
@@ -246,7 +246,7 @@ fn a41_who_stays_behind_and_writes_now_and_then_is_not_waited_for() {
     };
     let script = "trap '' HUP; (while :; do printf .; sleep 0.01; done) & exit 4";
     let mut caller = Caller::start(&fixture, &["--tty", "--", "sh", "-c", script]);
-    assert_eq!(caller.ends_by_itself(), Some(4));
+    assert_eq!(ends_by_itself(&mut caller.child), Some(4));
 }
 
 #[test]
@@ -312,6 +312,21 @@ fn a_terminal_without_one_outside_has_an_end_of_input() {
     output.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.replace('\r', ""), "line\nover\n");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_unfinished_line_is_no_hindrance_to_the_end_of_input() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let mut child = fixture
+        .command(&["--tty", "--interactive", "--", "sh"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"exit 3").unwrap();
+    assert_eq!(ends_by_itself(&mut child), Some(3));
 }
 
 #[test]
