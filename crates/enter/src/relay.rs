@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::termios::isatty;
 
 /// What may be on the way in one direction.
 const BUFFER: usize = 32 * 1024;
@@ -48,6 +49,11 @@ pub(crate) struct Flow {
     to_terminal: bool,
     /// Whether what was read last ends within a line.
     in_line: bool,
+    /// Whether the writer is a terminal, whose end is EIO; elsewhere that is a failure. Asked at the
+    /// beginning: one that was hung up says that it is none.
+    from_hangs_up: bool,
+    /// The same of the reader.
+    to_hangs_up: bool,
     /// The byte that ends the session.
     escape: Option<u8>,
     is_output: bool,
@@ -68,6 +74,8 @@ impl Flow {
     pub(crate) fn new(from: End, to: End) -> Self {
         Self {
             is_output: matches!(to, End::Caller(_)),
+            from_hangs_up: isatty(&from),
+            to_hangs_up: isatty(&to),
             from: Some(from),
             to: Some(to),
             buffer: vec![0; BUFFER].into_boxed_slice(),
@@ -136,8 +144,10 @@ impl Flow {
             return Ok(Moved::Fine);
         };
         match rustix::io::read(from, &mut *self.buffer) {
-            // a terminal whose other end is closed says EIO; a directory given as input is empty
-            Ok(0) | Err(Errno::IO | Errno::ISDIR) => self.finish(),
+            // a directory given as input is empty
+            Ok(0) | Err(Errno::ISDIR) => self.finish(),
+            // the other end is closed
+            Err(Errno::IO) if self.from_hangs_up => self.finish(),
             Ok(count) => {
                 (self.start, self.end) = (0, count);
                 self.in_line = self.buffer[count - 1] != b'\n';
@@ -177,7 +187,8 @@ impl Flow {
         let chunk = &self.buffer[self.start..self.end.min(self.start + CHUNK)];
         match rustix::io::write(to, chunk) {
             Ok(count) => self.start += count,
-            Err(Errno::PIPE | Errno::IO | Errno::CONNRESET) => return Ok(self.break_off()),
+            Err(Errno::PIPE | Errno::CONNRESET) => return Ok(self.break_off()),
+            Err(Errno::IO) if self.to_hangs_up => return Ok(self.break_off()),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -292,6 +303,29 @@ mod tests {
         let mut read = [0; 10];
         assert_eq!(rustix::io::read(&reader, &mut read), Ok(1));
         assert_eq!(read[0], END_OF_TRANSMISSION);
+    }
+
+    /// Reading at 0 is EIO: nothing is ever mapped there.
+    fn broken() -> OwnedFd {
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+        rustix::fs::open("/proc/self/mem", flags, rustix::fs::Mode::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_source_that_breaks_is_not_at_its_end() {
+        let (_reader, sink) = pipe();
+        let mut flow = Flow::new(End::Own(broken()), End::Own(sink));
+        let error = flow.step(ALL, ALL).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EIO));
+    }
+
+    #[test]
+    fn output_that_can_not_be_written_has_not_lost_its_reader() {
+        let (source, feed) = pipe();
+        rustix::io::write(&feed, b"x").unwrap();
+        let mut flow = Flow::new(End::Own(source), End::Own(broken()));
+        let error = flow.step(ALL, ALL).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EIO));
     }
 
     #[test]
