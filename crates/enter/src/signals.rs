@@ -49,14 +49,9 @@ impl Signals {
             .iter()
             .filter(|signal| !sys::is_ignored(*signal as i32))
             .collect();
-        let mut blocked = set;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        if terminal {
-            // blocked, it can't stop this process while it sets the terminal back
-            blocked.add(Signal::SIGTTOU);
-        }
         let mut before = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), Some(&mut before))?;
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
         Ok(Self { fd, before })
     }
 

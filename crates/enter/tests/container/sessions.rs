@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -31,6 +31,10 @@ fn size(rows: u16, columns: u16) -> Winsize {
 
 impl Caller {
     fn start(fixture: &Fixture, arguments: &[&str]) -> Self {
+        Self::at_terminal(fixture.command(arguments))
+    }
+
+    fn at_terminal(mut command: Command) -> Self {
         let master =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
@@ -39,8 +43,7 @@ impl Caller {
         let slave = ioctl_tiocgptpeer(&master, flags).unwrap();
         tcsetwinsize(&slave, size(33, 101)).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
-        let child = fixture
-            .command(arguments)
+        let child = command
             .stdin(end())
             .stdout(end())
             .stderr(end())
@@ -210,6 +213,32 @@ fn a56_a_signal_ends_a_session_and_restores_the_terminal() {
         kill_process(Pid::from_child(&caller.child), signal).unwrap();
         assert_eq!(caller.end(), Some(status));
     }
+}
+
+#[test]
+fn in_the_background_the_terminal_is_another_s() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script = r#"
+        set -m
+        "$@" &
+        until grep -q '^State:.T' /proc/$!/status || stty -a | grep -q -e '-icanon'; do
+            sleep 0.02
+        done
+        stty -a | grep -q -e '-icanon' && echo spoiled || echo untouched
+        kill -KILL $!
+    "#;
+    let session = fixture.command(&["--tty", "--interactive", "--", "sleep", "100000"]);
+    let mut shell = Command::new("setsid");
+    shell
+        .args(["--ctty", "--wait", "sh", "-c", script, "sh"])
+        .arg(session.get_program())
+        .args(session.get_args());
+    let mut caller = Caller::at_terminal(shell);
+    let said = caller.until("\n");
+    assert!(said.contains("untouched"), "{said}");
+    assert_eq!(caller.end(), Some(0));
 }
 
 #[test]
