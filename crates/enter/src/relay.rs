@@ -54,6 +54,8 @@ pub(crate) struct Flow {
     from_hangs_up: bool,
     /// The same of the reader.
     to_hangs_up: bool,
+    /// Whether nobody has the own terminal open now: whoever has it as theirs may open it again.
+    is_deserted: bool,
     /// The byte that ends the session.
     escape: Option<u8>,
     is_output: bool,
@@ -76,6 +78,7 @@ impl Flow {
             is_output: matches!(to, End::Caller(_)),
             from_hangs_up: isatty(&from),
             to_hangs_up: isatty(&to),
+            is_deserted: false,
             from: Some(from),
             to: Some(to),
             buffer: vec![0; BUFFER].into_boxed_slice(),
@@ -98,7 +101,11 @@ impl Flow {
 
     /// What to poll for at the writer's end and at the reader's.
     pub(crate) fn interests(&self) -> [Option<(BorrowedFd<'_>, PollFlags)>; 2] {
-        let from = self.from.as_ref().filter(|_| self.is_empty());
+        // a deserted terminal would tell that for ever
+        let from = self
+            .from
+            .as_ref()
+            .filter(|_| self.is_empty() && !self.is_deserted);
         // that its reader goes away is told of a pipe while nothing is to be written, too; a
         // terminal whose other end is closed would tell it for ever
         let to = self
@@ -126,7 +133,7 @@ impl Flow {
         if self.is_empty() && to.intersects(gone) && !self.to_terminal {
             return Ok(self.break_off());
         }
-        if self.is_empty() && from.intersects(PollFlags::IN | gone) {
+        if self.is_empty() && (self.is_deserted || from.intersects(PollFlags::IN | gone)) {
             let moved = self.fill()?;
             if moved == Moved::Escaped {
                 return Ok(moved);
@@ -143,9 +150,13 @@ impl Flow {
         let Some(from) = &self.from else {
             return Ok(Moved::Fine);
         };
+        self.is_deserted = false;
         match rustix::io::read(from, &mut *self.buffer) {
             // a directory given as input is empty
             Ok(0) | Err(Errno::ISDIR) => self.finish(),
+            Err(Errno::IO) if self.from_hangs_up && matches!(from, End::Own(_)) => {
+                self.is_deserted = true;
+            }
             // the other end is closed
             Err(Errno::IO) if self.from_hangs_up => self.finish(),
             Ok(count) => {
@@ -211,6 +222,11 @@ impl Flow {
     /// How much that is.
     pub(crate) fn pending(&self) -> usize {
         self.end - self.start
+    }
+
+    /// Whether it is to be tried again: no poll tells when a terminal is opened anew.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.is_deserted
     }
 
     /// Whether it comes from the container.

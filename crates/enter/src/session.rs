@@ -24,6 +24,9 @@ const HANGUP: Duration = Duration::from_secs(1);
 /// kernel does that in a worker of its own.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How often a terminal that nobody has open is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// How long that is waited for in all: whoever stays behind may write for ever, a byte at a time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -135,7 +138,9 @@ impl Session<'_> {
                 Some(fds.len() - 1)
             }));
         }
-        match poll(&mut fds, None) {
+        let is_deserted = self.flows.iter().any(Flow::is_deserted);
+        let timeout = Timespec::try_from(RETRY).ok().filter(|_| is_deserted);
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => fds.iter_mut().for_each(PollFd::clear_revents),
             Err(error) => return Err(error.into()),
@@ -210,6 +215,9 @@ fn drain(flow: &mut Flow, signals: &Signals, patience: &mut Duration) -> io::Res
         return Ok(());
     }
     let mut left = LEFTOVER;
+    if flow.is_deserted() {
+        flow.fill()?;
+    }
     loop {
         while flow.has_pending() {
             // a reader may take all the time that it needs

@@ -344,6 +344,17 @@ fn a_terminal_without_one_outside_has_an_end_of_input() {
 }
 
 #[test]
+fn a_terminal_that_nobody_has_open_for_a_while_is_not_at_its_end() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script =
+        "exec <&- >&- 2>&-; sleep 0.3; echo back >/dev/tty; sleep 0.3; echo last >/dev/tty";
+    let said = fixture.script(&["--tty"], script);
+    assert_eq!(said, "back\r\nlast\r\n");
+}
+
+#[test]
 fn an_unfinished_line_is_no_hindrance_to_the_end_of_input() {
     let Some(fixture) = container(&[]) else {
         return;
