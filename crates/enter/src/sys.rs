@@ -16,6 +16,11 @@ use vss_model::confinement::seccomp::SockFilter;
 /// end with [`exit`]; the child of one with a single thread may do anything, and ends with
 /// [`exit`] or an exec.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
+    if is_ignored(libc::SIGCHLD) {
+        // as whoever started this program may have left it: nobody could wait for the child
+        // SAFETY: no handler is installed
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
     // SAFETY: both callers are in this crate and keep to the above: `run` checks the number of
     // threads, the child in `connect` makes three system calls
     pid(unsafe { libc::fork() })

@@ -236,6 +236,19 @@ fn a56_a_signal_that_the_caller_ignores_is_not_the_command_s() {
 }
 
 #[test]
+fn a_caller_that_ignores_the_end_of_children_hears_of_the_command_s() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let status = fixture
+        .command_ignoring("CHLD", &["--", "sh", "-c", "exit 6"])
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(6));
+}
+
+#[test]
 fn a56_a_caller_that_is_ended_on_the_way_in_leaves_nothing_running() {
     let Some(fixture) = container(&[]) else {
         return;
