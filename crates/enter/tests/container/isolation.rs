@@ -11,7 +11,7 @@ use std::time::Duration;
 use vss_enter::{Command, Container, Error, Signal};
 use vss_model::Confinement;
 
-use crate::fixture::{container, line, text};
+use crate::fixture::{container, is_root, line, text};
 
 #[test]
 fn a42_the_command_has_what_the_first_process_has_and_no_more() {
@@ -363,8 +363,7 @@ fn a10_a_socket_that_nobody_serves_does_not_hold_the_caller() {
 
 #[test]
 fn the_command_is_in_the_cgroups_of_the_first_process() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED, needs root: cgroups");
+    if !is_root("cgroups") {
         return;
     }
     let candidates = [
