@@ -4,10 +4,12 @@
 //! all that needs the host's descriptors and capabilities, and forks the second when it has none
 //! of them left. The second is seen from inside from its first instruction.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use nix::errno::Errno;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -273,6 +275,7 @@ fn go_to_directory(command: &Command, account: &Account) -> Result<(), Failure> 
 /// What is executed, ready for the kernel.
 #[derive(Debug)]
 struct Program {
+    /// As it is reported.
     name: String,
     /// Where it may be, in the order in which it is tried.
     candidates: Vec<CString>,
@@ -283,27 +286,29 @@ struct Program {
 impl Program {
     fn new(command: &Command, account: &Account) -> Result<Self, Failure> {
         let environment = Environment::new(command, account);
-        let (name, arguments) = match command.argv.first() {
-            Some(name) => (name.clone(), command.argv.clone()),
+        let (program, arguments) = match command.argv.first() {
+            Some(program) => (program.clone(), command.argv.clone()),
             // a login shell, as its dash tells it
             None => {
                 let base = account.shell.rsplit('/').next().unwrap_or_default();
-                (account.shell.clone(), vec![format!("-{base}")])
+                let shell = OsString::from(&account.shell);
+                (shell, vec![OsString::from(format!("-{base}"))])
             }
         };
+        let name = program.to_string_lossy().into_owned();
         let not_found = || Failure::named(Failed::NotFound, &name, libc::ENOENT);
-        let strings = |texts: Vec<String>| -> Result<Vec<CString>, Failure> {
+        let strings = |texts: Vec<OsString>| -> Result<Vec<CString>, Failure> {
             texts
                 .into_iter()
-                .map(|text| CString::new(text).map_err(|_| not_found()))
+                .map(|text| CString::new(text.into_vec()).map_err(|_| not_found()))
                 .collect()
         };
-        let candidates = if name.contains('/') {
-            vec![name.clone()]
+        let candidates = if program.as_bytes().contains(&b'/') {
+            vec![program]
         } else {
             let directories = environment.path().split(':').filter(|d| d.starts_with('/'));
             directories
-                .map(|directory| format!("{directory}/{name}"))
+                .map(|directory| Path::new(directory).join(&program).into_os_string())
                 .collect()
         };
         Ok(Self {

@@ -1,6 +1,8 @@
 //! Exit statuses, input, output and signals without a terminal.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -70,6 +72,22 @@ fn what_can_not_be_run_is_told_by_podman_s_statuses() {
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn arguments_are_bytes() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let odd = OsStr::from_bytes(b"\xff\xfe");
+    let output = fixture
+        .command(&["--", "printf", "%s"])
+        .arg(odd)
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, odd.as_bytes(), "{output:?}");
+    let missing = fixture.command(&["--"]).arg(odd).output().unwrap();
+    assert_eq!(missing.status.code(), Some(127), "{missing:?}");
 }
 
 #[test]
