@@ -362,6 +362,33 @@ fn a10_a_socket_that_nobody_serves_does_not_hold_the_caller() {
 }
 
 #[test]
+fn a10_who_is_stopped_on_the_way_to_a_socket_is_not_left_behind() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let held = Container::open(fixture.pid, fixture.start).unwrap();
+    // whoever gets one of the next numbers is stopped before it has done a thing
+    let script = "$| = 1; print qq(up\\n); for (;;) { kill STOP => $$ + 1 .. $$ + 20 }";
+    let mut hostile = fixture
+        .command(&["--", "perl", "-e", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = [0; 3];
+    let mut said = hostile.stdout.take().unwrap();
+    said.read_exact(&mut up).unwrap();
+    for _ in 0..20 {
+        let _ = held.connect_within(Path::new("/run/echo"), Duration::from_millis(50));
+    }
+    let pid = rustix::process::Pid::from_child(&hostile);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    hostile.wait().unwrap();
+    let left = fixture.script(&[], "ps -e -o stat= | grep -c ^T || true");
+    assert_eq!(left, "0\n");
+}
+
+#[test]
 fn the_command_is_in_the_cgroups_of_the_first_process() {
     if !is_root("cgroups") {
         return;
