@@ -14,6 +14,7 @@
     reason = "a program for tests"
 )]
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -30,12 +31,19 @@ use vss_model::Confinement;
 use vss_model::confinement::capability::capabilities;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("container") => container(&arguments[1..]),
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match arguments.first().and_then(|first| first.to_str()) {
+        Some("container") => {
+            let arguments: Vec<String> = arguments.iter().map(text).collect();
+            container(&arguments[1..]);
+        }
         Some("run") => run(&arguments[1..]),
         _ => panic!("container or run"),
     }
+}
+
+fn text(argument: &OsString) -> String {
+    argument.to_str().unwrap().to_owned()
 }
 
 fn container(arguments: &[String]) {
@@ -250,9 +258,9 @@ fn reduce() {
     rustix::thread::set_capabilities(None, sets).unwrap();
 }
 
-fn run(arguments: &[String]) {
+fn run(arguments: &[OsString]) {
     let mut arguments = arguments.iter();
-    let mut next = || arguments.next().unwrap().clone();
+    let mut next = || text(arguments.next().unwrap());
     let pid = next().parse().unwrap();
     let start = next().parse().unwrap();
     let mut command = Command::new(Vec::new(), Confinement::Reduced);

@@ -20,7 +20,7 @@ pub(crate) struct Account {
 /// The most supplementary groups that are taken from a file; the kernel has room for 65536.
 const MOST_GROUPS: usize = 1024;
 
-/// The longest line that counts.
+/// The longest line of a user that counts; one of a group may have any number of members.
 const LONGEST_LINE: usize = 4096;
 
 /// One line of passwd(5).
@@ -97,12 +97,12 @@ fn number(text: &str) -> Option<Result<u32, ()>> {
 
 fn lines(file: &[u8]) -> impl Iterator<Item = &str> {
     file.split(|&b| b == b'\n')
-        .filter(|line| line.len() <= LONGEST_LINE)
         .filter_map(|line| std::str::from_utf8(line).ok())
 }
 
 fn users(passwd: &[u8]) -> impl Iterator<Item = User<'_>> {
-    lines(passwd).filter_map(|line| {
+    let lines = lines(passwd).filter(|line| line.len() <= LONGEST_LINE);
+    lines.filter_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, uid, gid, _, home, shell] = fields[..] else {
             return None;
@@ -192,6 +192,16 @@ mod tests {
         let bare = found("noshell");
         assert_eq!((bare.home.as_str(), bare.shell.as_str()), ("/", "/bin/sh"));
         assert_eq!(find(None, b"", b"").unwrap().home, "/root");
+    }
+
+    #[test]
+    fn a_group_may_have_many_members() {
+        let members: String = (0..2000).map(|n| format!("member{n},")).collect();
+        let group = format!("large:x:600:{members}www-data\n");
+        let www = find(Some("www-data"), PASSWD, group.as_bytes()).unwrap();
+        assert_eq!(www.groups, [600]);
+        let named = find(Some("www-data:large"), PASSWD, group.as_bytes()).unwrap();
+        assert_eq!(named.gid, 600);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How the processes on the way in tell the caller how it goes: one message per datagram, the
-//! terminal's descriptor with it, and the end of the channel when the command is executed.
+//! terminal's descriptor with it, and the end of the channel when the command is executed. The
+//! caller says one thing: that it may be.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -23,6 +24,8 @@ pub(crate) enum Message {
     Terminal(OwnedFd),
     /// The process that will execute the command.
     Born(Pid),
+    /// The caller has hold of that process: it may execute the command.
+    Go,
     /// It can't be.
     Failed(Failure),
 }
@@ -121,6 +124,7 @@ impl Channel {
                 bytes.push(b'B');
                 bytes.extend(pid.as_raw_nonzero().get().to_ne_bytes());
             }
+            Message::Go => bytes.push(b'G'),
             Message::Failed(failure) => {
                 let (kind, stage) = match failure.what {
                     Failed::Stage(stage) => (b'S', stage as u8),
@@ -181,6 +185,7 @@ fn decode(bytes: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> {
             let pid = i32::from_ne_bytes(pid.try_into().ok()?);
             Pid::from_raw(pid).filter(|_| pid > 0).map(Message::Born)
         }
+        [b'G'] => Some(Message::Go),
         [b'F', kind, stage, rest @ ..] => {
             let (errno, object) = rest.split_first_chunk()?;
             let what = match kind {
@@ -214,6 +219,7 @@ mod tests {
         there
             .send(&Message::Born(Pid::from_raw(77).unwrap()))
             .unwrap();
+        there.send(&Message::Go).unwrap();
         for stage in Stage::ALL {
             let failure = Failure::at(stage, "/x", &io::Error::from_raw_os_error(libc::EPERM));
             there.send(&Message::Failed(failure)).unwrap();
@@ -228,6 +234,7 @@ mod tests {
         assert!(
             matches!(here.receive().unwrap(), Some(Message::Born(pid)) if pid.as_raw_nonzero().get() == 77)
         );
+        assert!(matches!(here.receive().unwrap(), Some(Message::Go)));
         for stage in Stage::ALL {
             match here.receive().unwrap() {
                 Some(Message::Failed(failure)) => {

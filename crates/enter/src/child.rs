@@ -4,10 +4,12 @@
 //! all that needs the host's descriptors and capabilities, and forks the second when it has none
 //! of them left. The second is seen from inside from its first instruction.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use nix::errno::Errno;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -21,6 +23,7 @@ use crate::command::Command;
 use crate::container::Container;
 use crate::environment::Environment;
 use crate::error::{Error, Stage};
+use crate::null;
 use crate::privileges;
 use crate::pty;
 use crate::sys;
@@ -90,13 +93,11 @@ fn first(way: &Way<'_>) -> Result<(), Failure> {
     forget_keys()?;
     let account = find_account(way.command)?;
     let terminal = terminal(way, &account)?;
+    let has_terminal = terminal.is_some();
+    streams_of_container(way, terminal).map_err(at(Stage::Streams))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
-    let keep: Vec<_> = [Some(way.channel.fd()), terminal.as_ref().map(AsFd::as_fd)]
-        .into_iter()
-        .flatten()
-        .collect();
-    sys::close_others(&keep).map_err(at(Stage::Close))?;
+    sys::close_others(&[way.channel.fd()]).map_err(at(Stage::Close))?;
 
     privileges::reduce(way.target, way.command.confinement, &account)?;
     // becoming another user may have made it dumpable again
@@ -106,7 +107,7 @@ fn first(way: &Way<'_>) -> Result<(), Failure> {
     let program = Program::new(way.command, &account)?;
     match sys::fork_sibling().map_err(at(Stage::Fork))? {
         Some(pid) => born(way.channel, pid),
-        None => second(way.channel, terminal.as_ref(), &program),
+        None => second(way.channel, has_terminal, &program),
     }
 }
 
@@ -115,23 +116,26 @@ fn born(channel: &Channel, pid: Pid) -> Result<(), Failure> {
 }
 
 /// Runs in the second process.
-fn second(channel: &Channel, terminal: Option<&OwnedFd>, program: &Program) -> ! {
+fn second(channel: &Channel, has_terminal: bool, program: &Program) -> ! {
     // a session of its own: /dev/tty of the caller's session would be the administrator's (A39)
-    let failure = match session(terminal) {
-        Ok(()) => program.execute(),
+    let failure = match session(has_terminal) {
+        Ok(()) => {
+            // a caller that was ended knows nothing of this process, and nobody would end it
+            if !matches!(channel.receive(), Ok(Some(Message::Go))) {
+                sys::exit(125);
+            }
+            program.execute()
+        }
         Err(error) => Failure::at(Stage::Session, "", &error),
     };
     let _ = channel.send(&Message::Failed(failure));
     sys::exit(125)
 }
 
-fn session(terminal: Option<&OwnedFd>) -> io::Result<()> {
+fn session(has_terminal: bool) -> io::Result<()> {
     rustix::process::setsid()?;
-    if let Some(slave) = terminal {
-        rustix::process::ioctl_tiocsctty(slave)?;
-        for number in 0..3 {
-            sys::place(slave.as_fd(), number)?;
-        }
+    if has_terminal {
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
     }
     Ok(())
 }
@@ -143,6 +147,20 @@ fn streams(way: &Way<'_>) -> io::Result<()> {
             Streams::Pipes(ends) => ends[number].as_fd(),
         };
         sys::place(fd, i32::try_from(number).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// What can only be had inside takes its place: the terminal, and a null device as input where
+/// there is no other. A container without one keeps the empty pipe.
+fn streams_of_container(way: &Way<'_>, terminal: Option<OwnedFd>) -> io::Result<()> {
+    if let Some(slave) = terminal {
+        return (0..3).try_for_each(|number| sys::place(slave.as_fd(), number));
+    }
+    if !way.command.interactive
+        && let Some(null) = null::of_container()
+    {
+        sys::place(null.as_fd(), 0)?;
     }
     Ok(())
 }
@@ -257,6 +275,7 @@ fn go_to_directory(command: &Command, account: &Account) -> Result<(), Failure> 
 /// What is executed, ready for the kernel.
 #[derive(Debug)]
 struct Program {
+    /// As it is reported.
     name: String,
     /// Where it may be, in the order in which it is tried.
     candidates: Vec<CString>,
@@ -267,27 +286,29 @@ struct Program {
 impl Program {
     fn new(command: &Command, account: &Account) -> Result<Self, Failure> {
         let environment = Environment::new(command, account);
-        let (name, arguments) = match command.argv.first() {
-            Some(name) => (name.clone(), command.argv.clone()),
+        let (program, arguments) = match command.argv.first() {
+            Some(program) => (program.clone(), command.argv.clone()),
             // a login shell, as its dash tells it
             None => {
                 let base = account.shell.rsplit('/').next().unwrap_or_default();
-                (account.shell.clone(), vec![format!("-{base}")])
+                let shell = OsString::from(&account.shell);
+                (shell, vec![OsString::from(format!("-{base}"))])
             }
         };
+        let name = program.to_string_lossy().into_owned();
         let not_found = || Failure::named(Failed::NotFound, &name, libc::ENOENT);
-        let strings = |texts: Vec<String>| -> Result<Vec<CString>, Failure> {
+        let strings = |texts: Vec<OsString>| -> Result<Vec<CString>, Failure> {
             texts
                 .into_iter()
-                .map(|text| CString::new(text).map_err(|_| not_found()))
+                .map(|text| CString::new(text.into_vec()).map_err(|_| not_found()))
                 .collect()
         };
-        let candidates = if name.contains('/') {
-            vec![name.clone()]
+        let candidates = if program.as_bytes().contains(&b'/') {
+            vec![program]
         } else {
             let directories = environment.path().split(':').filter(|d| d.starts_with('/'));
             directories
-                .map(|directory| format!("{directory}/{name}"))
+                .map(|directory| Path::new(directory).join(&program).into_os_string())
                 .collect()
         };
         Ok(Self {

@@ -1,5 +1,8 @@
 //! What is to be run in a container.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
 use vss_model::{Confinement, SecurityContext};
 
 use crate::Result;
@@ -10,7 +13,7 @@ use crate::error::Error;
 pub struct Command {
     /// The program and its arguments; none for the login shell of the user, which starts in their
     /// home directory.
-    pub argv: Vec<String>,
+    pub argv: Vec<OsString>,
     /// Who runs it, out of the container's own `/etc/passwd` and `/etc/group`: `NAME`, `UID`,
     /// either with `:GROUP` or `:GID`. root where it isn't given.
     pub user: Option<String>,
@@ -38,11 +41,12 @@ impl Command {
     /// The byte of `^]`.
     pub const CONTROL_BRACKET: u8 = 0x1d;
 
-    /// A program run by root, without terminal and input.
+    /// A program run by root, without terminal and input. Arguments that are no text are given by
+    /// [`argv`](Self::argv).
     #[must_use]
     pub fn new(argv: Vec<String>, confinement: Confinement) -> Self {
         Self {
-            argv,
+            argv: argv.into_iter().map(OsString::from).collect(),
             user: None,
             workdir: None,
             env: Vec::new(),
@@ -59,10 +63,11 @@ impl Command {
     /// Refuses what the kernel can't be given.
     pub(crate) fn check(&self) -> Result<()> {
         let nul = |text: &String| text.contains('\0');
-        if self.argv.iter().any(nul) || self.workdir.iter().any(nul) {
+        let has_nul = |argument: &OsString| argument.as_bytes().contains(&0);
+        if self.argv.iter().any(has_nul) || self.workdir.iter().any(nul) {
             return Err(Error::Command("a command can't have a NUL character in it"));
         }
-        if self.argv.first().is_some_and(String::is_empty) {
+        if self.argv.first().is_some_and(|program| program.is_empty()) {
             return Err(Error::NotFound(String::new()));
         }
         if self

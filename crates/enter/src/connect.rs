@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::{DumpableBehavior, Signal, WaitOptions};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions};
 use rustix::thread::ThreadNameSpaceType;
 
 use crate::Result;
@@ -26,6 +26,9 @@ use crate::users;
 
 /// How long whoever listens may take: systemd with its hands full answers within seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long after that the child outside may take to have ended the one inside.
+const GRACE: Duration = Duration::from_secs(1);
 
 impl Container {
     /// Connects to a stream socket in the container. What comes out of it is hostile.
@@ -75,10 +78,11 @@ impl Container {
                 spaces,
                 &socket,
                 &address,
+                timeout,
             ));
         };
         let child = Child::new(pid).map_err(fail)?;
-        if !wait_readable(child.fd(), Some(timeout)).map_err(fail)? {
+        if !wait_readable(child.fd(), Some(timeout + GRACE)).map_err(fail)? {
             return Err(fail(io::ErrorKind::TimedOut.into()));
         }
         match child.wait().map_err(fail)? {
@@ -98,6 +102,7 @@ fn connect_inside(
     spaces: ThreadNameSpaceType,
     socket: &OwnedFd,
     address: &SocketAddrUnix,
+    timeout: Duration,
 ) -> u8 {
     let errno = |error: Errno| u8::try_from(error.raw_os_error()).unwrap_or(u8::MAX);
     // seen from inside it is not to be traced, and its program not to be reached (A09)
@@ -118,18 +123,33 @@ fn connect_inside(
     }
     match sys::fork() {
         Ok(None) => {
-            // nobody listening must not leave it behind when the caller's time is over
+            // nor is it to outlive the one outside, if that is killed
             let connected = rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                 .and_then(|()| rustix::net::connect(socket, address));
             sys::exit(connected.map_or_else(errno, |()| 0))
         }
-        Ok(Some(pid)) => match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
-            Ok(Some((_, status))) => {
-                let status = status.exit_status().and_then(|s| u8::try_from(s).ok());
-                status.unwrap_or(errno(Errno::INTR))
-            }
-            _ => errno(Errno::CHILD),
-        },
+        Ok(Some(pid)) => wait_at_most(timeout, pid).map_or_else(errno, |()| 0),
         Err(_) => errno(Errno::AGAIN),
+    }
+}
+
+/// Waits for the child inside, and ends it when the time is over. Whoever is seen from inside may be
+/// stopped there before its first step, and would take the socket up whenever it is let go.
+fn wait_at_most(timeout: Duration, pid: Pid) -> rustix::io::Result<()> {
+    let ended = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        .map_err(Into::into)
+        .and_then(|process| wait_readable(process.as_fd(), Some(timeout)));
+    if !matches!(ended, Ok(true)) {
+        rustix::process::kill_process(pid, Signal::KILL)?;
+    }
+    let status = match rustix::process::waitpid(Some(pid), WaitOptions::empty())? {
+        Some((_, status)) => status.exit_status(),
+        None => None,
+    };
+    match status {
+        Some(0) => Ok(()),
+        Some(errno) => Err(Errno::from_raw_os_error(errno)),
+        None if matches!(ended, Ok(false)) => Err(Errno::TIMEDOUT),
+        None => Err(Errno::INTR),
     }
 }

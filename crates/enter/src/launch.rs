@@ -13,8 +13,8 @@ use crate::child::{self, Streams, Way};
 use crate::command::Command;
 use crate::container::{Container, wait_readable};
 use crate::error::{Error, Stage, caller};
+use crate::null;
 use crate::process::Child;
-use crate::run::null;
 use crate::signals::{Event, Signals};
 use crate::sys;
 use crate::target::Target;
@@ -38,7 +38,7 @@ impl Launch<'_> {
     /// Forks, and follows the way in to its end.
     pub(crate) fn go(self, signals: &Signals) -> Result<Launched> {
         let (here, there) = Channel::pair().map_err(caller("make a channel"))?;
-        let null = null().map_err(caller("open /dev/null"))?;
+        let null = null::of_host().map_err(caller("open /dev/null"))?;
         let Some(pid) = sys::fork().map_err(caller("start a process"))? else {
             child::enter(&Way {
                 container: self.container,
@@ -75,10 +75,14 @@ fn follow(channel: &Channel, first: Child, signals: &Signals) -> Result<Launched
             Some(Message::Terminal(fd)) => master = Some(fd),
             Some(Message::Born(pid)) => {
                 second = Some(Child::new(pid).map_err(caller("take hold of the command"))?);
+                // one that failed meanwhile has left its reason
+                let _ = channel.send(&Message::Go);
                 if let Some(first) = first.take() {
                     first.wait().map_err(caller("wait for a process"))?;
                 }
             }
+            // never said to the caller
+            Some(Message::Go) => {}
             Some(Message::Failed(failure)) => return Err(failure.into()),
             // closed by the exec
             None => {

@@ -11,8 +11,8 @@
 //!    doesn't have: bounding set, user, system calls, capabilities, in this order (`privileges`).
 //! 3. It forks once more, because a PID namespace is entered by being born in it. Whoever can be
 //!    seen from inside has no descriptor, no capability and no directory of the host any more, and
-//!    can't be traced. It becomes a session of its own and executes the command, found with the
-//!    container's `PATH`.
+//!    can't be traced. It becomes a session of its own and, once the caller has hold of it,
+//!    executes the command, found with the container's `PATH`.
 //! 4. The caller (`session`) relays (`relay`) between its own standard streams and the
 //!    container's: never is a descriptor of the host's terminal or of a file of the host passed
 //!    inside.
@@ -36,6 +36,7 @@ mod environment;
 mod error;
 mod launch;
 mod level;
+mod null;
 mod privileges;
 mod process;
 mod procfs;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::termios::isatty;
 
 /// What may be on the way in one direction.
 const BUFFER: usize = 32 * 1024;
@@ -46,6 +47,15 @@ pub(crate) struct Flow {
     end: usize,
     /// Whether the reader is a terminal, which is told the end by a character.
     to_terminal: bool,
+    /// Whether what was read last ends within a line.
+    in_line: bool,
+    /// Whether the writer is a terminal, whose end is EIO; elsewhere that is a failure. Asked at the
+    /// beginning: one that was hung up says that it is none.
+    from_hangs_up: bool,
+    /// The same of the reader.
+    to_hangs_up: bool,
+    /// Whether nobody has the own terminal open now: whoever has it as theirs may open it again.
+    is_deserted: bool,
     /// The byte that ends the session.
     escape: Option<u8>,
     is_output: bool,
@@ -66,12 +76,16 @@ impl Flow {
     pub(crate) fn new(from: End, to: End) -> Self {
         Self {
             is_output: matches!(to, End::Caller(_)),
+            from_hangs_up: isatty(&from),
+            to_hangs_up: isatty(&to),
+            is_deserted: false,
             from: Some(from),
             to: Some(to),
             buffer: vec![0; BUFFER].into_boxed_slice(),
             start: 0,
             end: 0,
             to_terminal: false,
+            in_line: false,
             escape: None,
         }
     }
@@ -87,7 +101,11 @@ impl Flow {
 
     /// What to poll for at the writer's end and at the reader's.
     pub(crate) fn interests(&self) -> [Option<(BorrowedFd<'_>, PollFlags)>; 2] {
-        let from = self.from.as_ref().filter(|_| self.is_empty());
+        // a deserted terminal would tell that for ever
+        let from = self
+            .from
+            .as_ref()
+            .filter(|_| self.is_empty() && !self.is_deserted);
         // that its reader goes away is told of a pipe while nothing is to be written, too; a
         // terminal whose other end is closed would tell it for ever
         let to = self
@@ -115,7 +133,7 @@ impl Flow {
         if self.is_empty() && to.intersects(gone) && !self.to_terminal {
             return Ok(self.break_off());
         }
-        if self.is_empty() && from.intersects(PollFlags::IN | gone) {
+        if self.is_empty() && (self.is_deserted || from.intersects(PollFlags::IN | gone)) {
             let moved = self.fill()?;
             if moved == Moved::Escaped {
                 return Ok(moved);
@@ -132,11 +150,18 @@ impl Flow {
         let Some(from) = &self.from else {
             return Ok(Moved::Fine);
         };
+        self.is_deserted = false;
         match rustix::io::read(from, &mut *self.buffer) {
-            // a terminal whose other end is closed says EIO; a directory given as input is empty
-            Ok(0) | Err(Errno::IO | Errno::ISDIR) => self.finish(),
+            // a directory given as input is empty
+            Ok(0) | Err(Errno::ISDIR) => self.finish(),
+            Err(Errno::IO) if self.from_hangs_up && matches!(from, End::Own(_)) => {
+                self.is_deserted = true;
+            }
+            // the other end is closed
+            Err(Errno::IO) if self.from_hangs_up => self.finish(),
             Ok(count) => {
                 (self.start, self.end) = (0, count);
+                self.in_line = self.buffer[count - 1] != b'\n';
                 let typed = &self.buffer[..count];
                 if let Some(at) = self
                     .escape
@@ -156,8 +181,10 @@ impl Flow {
     fn finish(&mut self) {
         self.from = None;
         if self.to_terminal {
-            self.buffer[0] = END_OF_TRANSMISSION;
-            (self.start, self.end) = (0, 1);
+            // within a line the first one ends that line only
+            let count = 1 + usize::from(self.in_line);
+            self.buffer[..count].fill(END_OF_TRANSMISSION);
+            (self.start, self.end) = (0, count);
         } else {
             self.to = None;
         }
@@ -171,7 +198,8 @@ impl Flow {
         let chunk = &self.buffer[self.start..self.end.min(self.start + CHUNK)];
         match rustix::io::write(to, chunk) {
             Ok(count) => self.start += count,
-            Err(Errno::PIPE | Errno::IO | Errno::CONNRESET) => return Ok(self.break_off()),
+            Err(Errno::PIPE | Errno::CONNRESET) => return Ok(self.break_off()),
+            Err(Errno::IO) if self.to_hangs_up => return Ok(self.break_off()),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -194,6 +222,11 @@ impl Flow {
     /// How much that is.
     pub(crate) fn pending(&self) -> usize {
         self.end - self.start
+    }
+
+    /// Whether it is to be tried again: no poll tells when a terminal is opened anew.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.is_deserted
     }
 
     /// Whether it comes from the container.
@@ -286,5 +319,47 @@ mod tests {
         let mut read = [0; 10];
         assert_eq!(rustix::io::read(&reader, &mut read), Ok(1));
         assert_eq!(read[0], END_OF_TRANSMISSION);
+    }
+
+    /// Reading at 0 is EIO: nothing is ever mapped there.
+    fn broken() -> OwnedFd {
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+        rustix::fs::open("/proc/self/mem", flags, rustix::fs::Mode::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_source_that_breaks_is_not_at_its_end() {
+        let (_reader, sink) = pipe();
+        let mut flow = Flow::new(End::Own(broken()), End::Own(sink));
+        let error = flow.step(ALL, ALL).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EIO));
+    }
+
+    #[test]
+    fn output_that_can_not_be_written_has_not_lost_its_reader() {
+        let (source, feed) = pipe();
+        rustix::io::write(&feed, b"x").unwrap();
+        let mut flow = Flow::new(End::Own(source), End::Own(broken()));
+        let error = flow.step(ALL, ALL).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EIO));
+    }
+
+    #[test]
+    fn after_an_unfinished_line_the_first_end_is_that_of_the_line() {
+        for (typed, ends) in [(&b"line\n"[..], 1), (b"line\nrest", 2)] {
+            let (source, feed) = pipe();
+            let (reader, sink) = pipe();
+            let mut flow = Flow::typed(End::Own(source), End::Own(sink), None);
+            rustix::io::write(&feed, typed).unwrap();
+            drop(feed);
+            flow.step(ALL, ALL).unwrap();
+            flow.step(ALL, ALL).unwrap();
+            let mut read = [0; 20];
+            let count = rustix::io::read(&reader, &mut read).unwrap();
+            assert_eq!(
+                read[..count],
+                [typed, &[END_OF_TRANSMISSION; 2][..ends]].concat()
+            );
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::Result;
@@ -83,6 +83,8 @@ fn streams(command: &Command) -> io::Result<(Streams, Ends)> {
     let context = command.label.as_ref().and_then(level::at_level_of);
     let pipe = |own_writes| -> io::Result<_> {
         let (own, theirs) = own_pipe(own_writes)?;
+        // any user may open it anew by /dev/stdout; others than the command don't reach it
+        let _ = rustix::fs::fchmod(&theirs, Mode::from_raw_mode(0o666));
         if let Some(context) = &context {
             level::label_pipe(&theirs, context);
         }
@@ -90,12 +92,9 @@ fn streams(command: &Command) -> io::Result<(Streams, Ends)> {
     };
     let (output_own, output) = pipe(false)?;
     let (error_own, error) = pipe(false)?;
-    let (input_own, input) = if command.interactive {
-        let (own, theirs) = pipe(true)?;
-        (Some(own), theirs)
-    } else {
-        (None, null()?)
-    };
+    let (input_own, input) = pipe(true)?;
+    // without a writer it is empty
+    let input_own = Some(input_own).filter(|_| command.interactive);
     Ok((
         Streams::Pipes([input, output, error]),
         Some((input_own, output_own, error_own)),
@@ -112,12 +111,6 @@ fn own_pipe(own_writes: bool) -> io::Result<(OwnedFd, OwnedFd)> {
     };
     rustix::io::ioctl_fionbio(&own, true)?;
     Ok((own, theirs))
-}
-
-/// The host's `/dev/null`.
-pub(crate) fn null() -> io::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
-    Ok(rustix::fs::open("/dev/null", flags, Mode::empty())?)
 }
 
 fn flows(command: &Command, ends: Ends, master: Option<&OwnedFd>) -> io::Result<Vec<Flow>> {

@@ -1,10 +1,10 @@
 //! A command that runs, until it has ended or the session is over.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -23,6 +23,12 @@ const HANGUP: Duration = Duration::from_secs(1);
 /// How long a terminal may take to bring out what was written before its last writer ended: the
 /// kernel does that in a worker of its own.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// How often a terminal that nobody has open is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// How long that is waited for in all: whoever stays behind may write for ever, a byte at a time.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most that is read after the command has ended: what fits a pipe of the greatest size.
 const LEFTOVER: usize = 1024 * 1024;
@@ -75,13 +81,12 @@ impl Session<'_> {
                 Next::HangUp(status) => return self.hang_up(status),
             }
         }
+        let mut patience = match self.master {
+            Some(_) => PATIENCE,
+            None => Duration::ZERO,
+        };
         for flow in &mut self.flows {
-            let settle = if self.master.is_some() {
-                SETTLE
-            } else {
-                Duration::ZERO
-            };
-            drain(flow, self.signals, settle).map_err(caller("relay"))?;
+            drain(flow, self.signals, &mut patience).map_err(caller("relay"))?;
         }
         let ended = self.child.wait().map_err(caller("wait for the command"))?;
         if ended == Ended::Killed(libc::SIGKILL) && is_stopping(self.container) {
@@ -133,7 +138,9 @@ impl Session<'_> {
                 Some(fds.len() - 1)
             }));
         }
-        match poll(&mut fds, None) {
+        let is_deserted = self.flows.iter().any(Flow::is_deserted);
+        let timeout = Timespec::try_from(RETRY).ok().filter(|_| is_deserted);
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => fds.iter_mut().for_each(PollFd::clear_revents),
             Err(error) => return Err(error.into()),
@@ -203,51 +210,65 @@ impl Session<'_> {
 
 /// Brings out what the command wrote before it ended. What others hold open may go on for ever
 /// and is not waited for.
-fn drain(flow: &mut Flow, signals: &Signals, settle: Duration) -> io::Result<()> {
+fn drain(flow: &mut Flow, signals: &Signals, patience: &mut Duration) -> io::Result<()> {
     if !flow.is_output() {
         return Ok(());
     }
     let mut left = LEFTOVER;
+    if flow.is_deserted() {
+        flow.fill()?;
+    }
     loop {
         while flow.has_pending() {
-            if !wait_writable(flow, signals)? {
+            // a reader may take all the time that it needs
+            let [_, to] = flow.interests();
+            if !wait_for(to, signals, None)? {
                 return Ok(());
             }
             flow.flush()?;
         }
         let [from, _] = flow.interests();
-        let Some((fd, _)) = from.filter(|_| left > 0) else {
-            return Ok(());
-        };
-        if !wait_readable(fd, Some(settle))? {
+        let began = Instant::now();
+        if left == 0 || !wait_for(from, signals, Some(SETTLE.min(*patience)))? {
             return Ok(());
         }
+        *patience = patience.saturating_sub(began.elapsed());
         flow.fill()?;
         left = left.saturating_sub(flow.pending());
     }
 }
 
-/// Waits for a reader who takes time; `false` where a signal says not to.
-fn wait_writable(flow: &Flow, signals: &Signals) -> io::Result<bool> {
-    let [_, Some((to, _))] = flow.interests() else {
+/// Waits for one end of a flow; `false` where there is none, the time is over or a signal says not
+/// to.
+fn wait_for(
+    end: Option<(BorrowedFd<'_>, PollFlags)>,
+    signals: &Signals,
+    timeout: Option<Duration>,
+) -> io::Result<bool> {
+    let Some((fd, flags)) = end else {
         return Ok(false);
     };
-    let mut fds = [
-        PollFd::from_borrowed_fd(to, PollFlags::OUT),
-        PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN),
-    ];
-    match poll(&mut fds, None) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    if fds[1].revents().is_empty() {
-        return Ok(true);
-    }
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     loop {
-        match signals.next()? {
-            Some(Event::Forward(_)) => return Ok(false),
-            Some(_) => {}
-            None => return Ok(true),
+        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = [
+            PollFd::from_borrowed_fd(fd, flags),
+            PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN),
+        ];
+        match poll(&mut fds, left.as_ref()) {
+            Ok(0) => return Ok(false),
+            Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        while let Some(event) = signals.next()? {
+            if matches!(event, Event::Forward(_)) {
+                return Ok(false);
+            }
+        }
+        if !fds[0].revents().is_empty() {
+            return Ok(true);
         }
     }
 }

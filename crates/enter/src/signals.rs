@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::sys;
+
 /// Signals that end a program, or tell it something, and are meant for the command inside.
 const FORWARDED: [Signal; 6] = [
     Signal::SIGINT,
@@ -42,11 +44,12 @@ impl Signals {
             set.add(Signal::SIGWINCH);
             set.add(Signal::SIGTSTP);
         }
+        // what the caller is deaf to (nohup) is not for the command either
+        let set: SigSet = set
+            .iter()
+            .filter(|signal| !sys::is_ignored(*signal as i32))
+            .collect();
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        if terminal {
-            // blocked, it can't stop this process while it sets the terminal back
-            set.add(Signal::SIGTTOU);
-        }
         let mut before = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
         Ok(Self { fd, before })

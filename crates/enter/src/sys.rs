@@ -16,6 +16,11 @@ use vss_model::confinement::seccomp::SockFilter;
 /// end with [`exit`]; the child of one with a single thread may do anything, and ends with
 /// [`exit`] or an exec.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
+    if is_ignored(libc::SIGCHLD) {
+        // as whoever started this program may have left it: nobody could wait for the child
+        // SAFETY: no handler is installed
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
     // SAFETY: both callers are in this crate and keep to the above: `run` checks the number of
     // threads, the child in `connect` makes three system calls
     pid(unsafe { libc::fork() })
@@ -112,6 +117,18 @@ pub(crate) fn default_signals() -> io::Result<()> {
     let none = nix::sys::signal::SigSet::empty();
     nix::sys::signal::sigprocmask(nix::sys::signal::SigmaskHow::SIG_SETMASK, Some(&none), None)?;
     Ok(())
+}
+
+/// Whether this process ignores a signal.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: nothing is set, and what is there is written into a sigaction, for which all zero is
+    // a value too
+    let action = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
 }
 
 /// Sends a signal by number: rustix has no safe way to name a real-time signal.

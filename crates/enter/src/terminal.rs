@@ -4,6 +4,8 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, Once, PoisonError};
 
+use nix::sys::signal::{SIGTTOU, SigSet, SigmaskHow, sigprocmask};
+use rustix::process::Signal;
 use rustix::termios::{OptionalActions, OutputModes, Termios, Winsize};
 
 /// What the terminal was before, for the panic hook: a release build aborts on a panic and drops
@@ -32,6 +34,11 @@ impl RawMode {
                 next(info);
             }));
         });
+        if is_in_background(input) {
+            // as the kernel does when one sets it, but before it is read: the shell's own modes are
+            // not those to go back to
+            rustix::process::kill_current_process_group(Signal::TTOU)?;
+        }
         let before = rustix::termios::tcgetattr(input)?;
         let mut raw = before.clone();
         if interactive {
@@ -62,10 +69,26 @@ fn restore() {
     let Ok(mut before) = BEFORE.try_lock() else {
         return;
     };
-    if let Some(before) = before.take() {
+    let input = rustix::stdio::stdin();
+    // in the background it is another's, who has set it as needed
+    if let Some(before) = before.take()
+        && !is_in_background(input)
+    {
+        // blocked, it can't stop this process on its way out
+        let mut mask = SigSet::empty();
+        let stop = SigSet::from_iter([SIGTTOU]);
+        let blocked = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), Some(&mut mask));
         // a terminal that is gone needs no restoring
-        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &before);
+        let _ = rustix::termios::tcsetattr(input, OptionalActions::Now, &before);
+        if blocked.is_ok() {
+            let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
+        }
     }
+}
+
+/// Whether this process's terminal is in another group's hands.
+fn is_in_background(input: BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetpgrp(input).is_ok_and(|group| group != rustix::process::getpgrp())
 }
 
 /// The size of the caller's terminal, by whichever standard stream is one; 80x24 without.

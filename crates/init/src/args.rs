@@ -6,12 +6,14 @@ use std::path::PathBuf;
 
 use vss_model::{Confinement, IdRange};
 
+use crate::ended::Look;
 use crate::failure::{Failure, Stage};
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Args {
     Boot(Boot),
-    Ended(Vec<String>),
+    /// How the units fare, and which look at them it is.
+    Ended(Look, Vec<String>),
     Version,
 }
 
@@ -34,7 +36,8 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
     let mut args = args.peekable();
     match args.peek().and_then(|first| first.to_str()) {
         Some("--version") => return Ok(Args::Version),
-        Some("--ended") => return ended(args.skip(1)),
+        Some("--ended") => return ended(Look::First, args.skip(1)),
+        Some(Look::LAST) => return ended(Look::Last, args.skip(1)),
         _ => {}
     }
     let mut confinement = None;
@@ -77,7 +80,7 @@ fn usage(text: String) -> Failure {
     Failure::new(Stage::Usage, text)
 }
 
-fn ended(units: impl Iterator<Item = OsString>) -> Result<Args, Failure> {
+fn ended(look: Look, units: impl Iterator<Item = OsString>) -> Result<Args, Failure> {
     let units: Vec<String> = units
         .map(|unit| unit.into_string())
         .collect::<Result<_, _>>()
@@ -85,7 +88,7 @@ fn ended(units: impl Iterator<Item = OsString>) -> Result<Args, Failure> {
     if units.is_empty() {
         return Err(usage("--ended needs the units".to_owned()));
     }
-    Ok(Args::Ended(units))
+    Ok(Args::Ended(look, units))
 }
 
 fn parse_confinement(value: &OsString) -> Result<Confinement, Failure> {
@@ -164,6 +167,7 @@ mod tests {
             "--confinement none --",
             "--other",
             "--ended",
+            "--ended-last",
         ] {
             let failure = parse_words(line).unwrap_err();
             assert_eq!(failure.stage, Stage::Usage, "{line}");
@@ -174,7 +178,14 @@ mod tests {
     fn ended_takes_units() {
         assert_eq!(
             parse_words("--ended a.service b.service").unwrap(),
-            Args::Ended(vec!["a.service".to_owned(), "b.service".to_owned()])
+            Args::Ended(
+                Look::First,
+                vec!["a.service".to_owned(), "b.service".to_owned()]
+            )
+        );
+        assert_eq!(
+            parse_words("--ended-last a.service").unwrap(),
+            Args::Ended(Look::Last, vec!["a.service".to_owned()])
         );
     }
 }

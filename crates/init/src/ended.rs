@@ -2,13 +2,17 @@
 //!
 //! systemd starts this by `OnFailure=` and `OnSuccess=` of the container's units and tells in
 //! `$MONITOR_*` what happened (systemd.exec(5), since 251). What is to be said is left in a file
-//! that the host reads once the container is gone; then the container powers off.
+//! that the host reads once the container is gone; then the container powers off. Where another
+//! unit is still up it looks once more when the unit that ran it is through.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::time::Duration;
+
+use vss_model::installed::INIT;
 
 use crate::failure::{Failure, Stage};
 
@@ -16,6 +20,9 @@ use crate::failure::{Failure, Stage};
 const FILE: &str = "/var/lib/virt-sandbox/ended";
 /// How long after a unit ended another one's end may still be going on.
 const SETTLE: Duration = Duration::from_millis(250);
+
+/// The unit that runs this.
+const UNIT: &str = "virt-sandbox-ended.service";
 
 /// How a unit ended, in systemd's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,20 +66,51 @@ enum Verdict {
     End(End),
 }
 
-pub(crate) fn run(units: &[String]) -> Result<(), Failure> {
+/// Which look at the units it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// By the unit that systemd starts.
+    First,
+    /// After that, by one of its own.
+    Last,
+}
+
+impl Look {
+    /// The option for the last one.
+    pub(crate) const LAST: &str = "--ended-last";
+}
+
+pub(crate) fn run(look: Look, units: &[String]) -> Result<(), Failure> {
     let monitor = monitor();
     let mut verdict = decide(&show(units)?, monitor.as_ref());
-    if verdict == Verdict::Leave {
+    if verdict == Verdict::Leave && look == Look::First {
         // Two units that end at once start this only once.
         std::thread::sleep(SETTLE);
         verdict = decide(&show(units)?, monitor.as_ref());
     }
     let Verdict::End(end) = verdict else {
-        return Ok(());
+        return match look {
+            Look::First => systemd_run(&last_look(units)).map(drop),
+            Look::Last => Ok(()),
+        };
     };
     record(&end).map_err(Failure::io(Stage::Ended, FILE))?;
     let status = end.exit_status().to_string();
     systemctl(&["--no-block", "exit", &status]).map(drop)
+}
+
+/// systemd-run(1) has the last look taken when the unit of the first is through. A unit that ends
+/// before that starts nothing: systemd takes the unit that runs for the one that is to be started.
+/// One that ends after it starts the unit anew.
+fn last_look(units: &[String]) -> Vec<String> {
+    let own = format!("--unit=virt-sandbox-ended-{}", std::process::id());
+    let after = format!("--property=After={UNIT}");
+    ["--no-block", "--quiet", "--collect", &own, &after]
+        .into_iter()
+        .chain(["--", INIT, Look::LAST])
+        .chain(units.iter().map(String::as_str))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn monitor() -> Option<End> {
@@ -180,20 +218,32 @@ fn show(units: &[String]) -> Result<Vec<Shown>, Failure> {
     Ok(parse_shown(units, &text))
 }
 
+fn systemctl(args: &[&str]) -> Result<String, Failure> {
+    output("/usr/bin/systemctl", args)
+}
+
+fn systemd_run(args: &[String]) -> Result<String, Failure> {
+    output("/usr/bin/systemd-run", args)
+}
+
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one program that this one runs: D-Bus is not for a program of this size"
+    reason = "the programs of systemd that this one runs: D-Bus is not for a program of this size"
 )]
-fn systemctl(args: &[&str]) -> Result<String, Failure> {
-    let output = Command::new("/usr/bin/systemctl")
+fn output<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String, Failure> {
+    let output = Command::new(program)
         .args(args)
         .output()
-        .map_err(Failure::io(Stage::Ended, "/usr/bin/systemctl"))?;
+        .map_err(Failure::io(Stage::Ended, program))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let text = format!("systemctl {}: {}", args.join(" "), said.trim());
+    let words: Vec<_> = args
+        .iter()
+        .map(|arg| arg.as_ref().to_string_lossy())
+        .collect();
+    let text = format!("{program} {}: {}", words.join(" "), said.trim());
     Err(Failure::new(Stage::Ended, text))
 }
 
@@ -301,6 +351,17 @@ mod tests {
                 Verdict::Leave
             );
         }
+    }
+
+    #[test]
+    fn the_last_look_waits_for_the_first_and_does_not_begin_another() {
+        let args = last_look(&["a.service".to_owned(), "b.service".to_owned()]);
+        let at = args.iter().position(|arg| arg == "--").unwrap();
+        assert!(args[..at].contains(&format!("--property=After={UNIT}")));
+        assert_eq!(
+            args[at + 1..],
+            [INIT, "--ended-last", "a.service", "b.service"]
+        );
     }
 
     #[test]

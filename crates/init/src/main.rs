@@ -43,7 +43,7 @@ use crate::failure::{Failure, Stage};
 fn main() -> ExitCode {
     let done = match args::parse(std::env::args_os().skip(1)) {
         Ok(Args::Boot(boot)) => run(&boot).map(|never| match never {}),
-        Ok(Args::Ended(units)) => ended::run(&units),
+        Ok(Args::Ended(look, units)) => ended::run(look, &units),
         Ok(Args::Version) => {
             sys::say(concat!("virt-sandbox-init ", env!("CARGO_PKG_VERSION")));
             Ok(())

@@ -8,7 +8,7 @@ use crate::handle::DIRECTORY;
 use crate::metadata::{Identity, Metadata};
 
 /// How many directories of one way stay open.
-const WINDOW: usize = 32;
+pub(crate) const WINDOW: usize = 32;
 
 /// The directories from a walk's top to where it is, each with what the walk keeps for it.
 ///

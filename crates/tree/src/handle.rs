@@ -144,8 +144,16 @@ pub(crate) fn proc_is_true(fd: impl AsFd) -> Result<bool> {
     Ok(Metadata::of(found)?.identity() == Metadata::of(fd)?.identity())
 }
 
+/// [`names`] for who only looks: a directory that was removed meanwhile has none.
+pub(crate) fn names_left(dir: impl AsFd) -> Result<Vec<(CString, FileType)>> {
+    match names(dir) {
+        Err(Errno::NOENT) => Ok(vec![]),
+        other => other,
+    }
+}
+
 /// All names in a directory but `.` and `..`, with the type that the directory gives them, which
-/// is a hint and no more.
+/// is a hint and no more. ENOENT where the directory was removed.
 pub(crate) fn names(dir: impl AsFd) -> Result<Vec<(CString, FileType)>> {
     let dir = dir.as_fd();
     rustix::fs::seek(dir, SeekFrom::Start(0))?;

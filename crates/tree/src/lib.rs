@@ -32,7 +32,7 @@ mod remove;
 mod root;
 mod walk;
 
-pub use copy::{CopyItem, CopyOptions, CopyReport, Progress, SkipReason, copy};
+pub use copy::{CopyItem, CopyOptions, CopyReport, Progress, SkipReason, copy, copy_threads};
 pub use error::{Error, Result};
 pub use make::Attributes;
 pub use metadata::{Kind, Metadata};

@@ -154,7 +154,11 @@ impl Removal<'_> {
             let path = self.root.on_host(path.as_path());
             return Err(Error::MountPoint { path });
         }
-        let names = handle::names(&below).map_err(|e| self.root.at("list", path, e))?;
+        let names = match handle::names(&below) {
+            Ok(names) => names,
+            Err(Errno::NOENT) => return Ok(Outcome::Surprise),
+            Err(e) => return Err(self.root.at("list", path, e)),
+        };
         let names = names.into_iter().map(|(name, _)| name).collect();
         Ok(Outcome::Directory(below, metadata, names))
     }

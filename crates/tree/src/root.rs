@@ -188,7 +188,7 @@ impl Root {
         let node = self.open_at(path, flags).map_err(fail)?;
         let dir = handle::open_directory(&node, c".").map_err(fail)?;
         let mut entries = vec![];
-        for (name, _) in handle::names(&dir).map_err(fail)? {
+        for (name, _) in handle::names_left(&dir).map_err(fail)? {
             match Metadata::at(&dir, &name) {
                 Ok(metadata) => entries.push((OsString::from_vec(name.into_bytes()), metadata)),
                 Err(Errno::NOENT) => {}

@@ -187,7 +187,7 @@ impl Root {
             return Ok(());
         }
         let dir = handle::open_directory(node, c".").map_err(|e| self.at("open", &path, e))?;
-        let names = handle::names(&dir).map_err(|e| self.at("list", &path, e))?;
+        let names = handle::names_left(&dir).map_err(|e| self.at("list", &path, e))?;
         let mut names: Vec<_> = names.into_iter().map(|(name, _)| name).collect();
         names.sort_unstable_by(|a, b| b.cmp(a));
         way.push(dir, metadata, Level { path, names });

@@ -33,10 +33,19 @@ pub(crate) fn program() -> PathBuf {
     program
 }
 
-/// A container, unless this isn't root: then the test is skipped, loudly.
+/// Else the test is skipped, loudly, and fails where nothing is to be skipped.
+pub(crate) fn is_root(wanted: &str) -> bool {
+    if rustix::process::geteuid().is_root() {
+        return true;
+    }
+    eprintln!("SKIPPED, needs root: {wanted}");
+    assert!(std::env::var_os("CI").is_none(), "{wanted} needs root");
+    false
+}
+
+/// A container, if this is root.
 pub(crate) fn container(options: &[&str]) -> Option<Fixture> {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED, needs root: a container of namespaces");
+    if !is_root("a container of namespaces") {
         return None;
     }
     let directory = TempDir::new().unwrap();
@@ -90,6 +99,17 @@ impl Fixture {
             .arg(self.start.to_string());
         command.args(arguments);
         command
+    }
+
+    /// The same for a caller that was started with a signal ignored.
+    pub(crate) fn command_ignoring(&self, signal: &str, arguments: &[&str]) -> Command {
+        let command = self.command(arguments);
+        let mut ignoring = Command::new("env");
+        ignoring
+            .arg(format!("--ignore-signal={signal}"))
+            .arg(command.get_program())
+            .args(command.get_args());
+        ignoring
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use vss_enter::{Command, Container, Error, Signal};
 use vss_model::Confinement;
 
-use crate::fixture::{container, line, text};
+use crate::fixture::{container, is_root, line, text};
 
 #[test]
 fn a42_the_command_has_what_the_first_process_has_and_no_more() {
@@ -207,10 +208,35 @@ fn a08_no_descriptor_and_no_directory_of_the_host_goes_along() {
         open[0] == "/dev/null" && open[1].starts_with("pipe:") && open[2].starts_with("pipe:"),
         "{listing}"
     );
+    let of_host = fs::metadata("/dev/null").unwrap().dev().to_string();
+    let look = "stat -L -c '%d %t:%T' /proc/self/fd/0";
+    for options in [&[][..], &["--user", "bob"]] {
+        let said = fixture.script(options, look);
+        let (device, node) = said.trim().split_once(' ').unwrap();
+        assert_eq!(node, "1:3");
+        assert_ne!(device, of_host, "chmod would reach the host's own");
+    }
     for number in 3..=15 {
         let leak = caller(&format!("/proc/self/fd/{number}"));
         let inside = text(&leak.stdout);
         assert_eq!(leak.status.code(), Some(125), "{number}: {inside}");
+    }
+}
+
+#[test]
+fn a08_what_stands_in_place_of_the_null_device_is_not_read() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    for hostile in [
+        "rm /dev/null; mkfifo /dev/null",
+        "rm /dev/null; ln -s zero /dev/null",
+        "rm /dev/null; cp /etc/passwd /dev/null",
+        "rm /dev/null",
+    ] {
+        fixture.script(&[], hostile);
+        let said = fixture.script(&[], "cat; readlink /proc/self/fd/0");
+        assert!(said.starts_with("pipe:"), "{hostile}: {said}");
     }
 }
 
@@ -336,9 +362,35 @@ fn a10_a_socket_that_nobody_serves_does_not_hold_the_caller() {
 }
 
 #[test]
+fn a10_who_is_stopped_on_the_way_to_a_socket_is_not_left_behind() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let held = Container::open(fixture.pid, fixture.start).unwrap();
+    // whoever gets one of the next numbers is stopped before it has done a thing
+    let script = "$| = 1; print qq(up\\n); for (;;) { kill STOP => $$ + 1 .. $$ + 20 }";
+    let mut hostile = fixture
+        .command(&["--", "perl", "-e", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = [0; 3];
+    let mut said = hostile.stdout.take().unwrap();
+    said.read_exact(&mut up).unwrap();
+    for _ in 0..20 {
+        let _ = held.connect_within(Path::new("/run/echo"), Duration::from_millis(50));
+    }
+    let pid = rustix::process::Pid::from_child(&hostile);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    hostile.wait().unwrap();
+    let left = fixture.script(&[], "ps -e -o stat= | grep -c ^T || true");
+    assert_eq!(left, "0\n");
+}
+
+#[test]
 fn the_command_is_in_the_cgroups_of_the_first_process() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED, needs root: cgroups");
+    if !is_root("cgroups") {
         return;
     }
     let candidates = [

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -30,6 +31,10 @@ fn size(rows: u16, columns: u16) -> Winsize {
 
 impl Caller {
     fn start(fixture: &Fixture, arguments: &[&str]) -> Self {
+        Self::at_terminal(fixture.command(arguments))
+    }
+
+    fn at_terminal(mut command: Command) -> Self {
         let master =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
@@ -38,8 +43,7 @@ impl Caller {
         let slave = ioctl_tiocgptpeer(&master, flags).unwrap();
         tcsetwinsize(&slave, size(33, 101)).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
-        let child = fixture
-            .command(arguments)
+        let child = command
             .stdin(end())
             .stdout(end())
             .stderr(end())
@@ -84,6 +88,18 @@ impl Caller {
         assert!(!self.is_raw(), "the terminal is as it was");
         status
     }
+}
+
+/// The status of a caller that has to end by itself, however busy the machine is.
+fn ends_by_itself(child: &mut Child) -> Option<i32> {
+    for _ in 0..1200 {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    panic!("still there after a minute");
 }
 
 const SHELL: [&str; 6] = [
@@ -200,6 +216,32 @@ fn a56_a_signal_ends_a_session_and_restores_the_terminal() {
 }
 
 #[test]
+fn in_the_background_the_terminal_is_another_s() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script = r#"
+        set -m
+        "$@" &
+        until grep -q '^State:.T' /proc/$!/status || stty -a | grep -q -e '-icanon'; do
+            sleep 0.02
+        done
+        stty -a | grep -q -e '-icanon' && echo spoiled || echo untouched
+        kill -KILL $!
+    "#;
+    let session = fixture.command(&["--tty", "--interactive", "--", "sleep", "100000"]);
+    let mut shell = Command::new("setsid");
+    shell
+        .args(["--ctty", "--wait", "sh", "-c", script, "sh"])
+        .arg(session.get_program())
+        .args(session.get_args());
+    let mut caller = Caller::at_terminal(shell);
+    let said = caller.until("\n");
+    assert!(said.contains("untouched"), "{said}");
+    assert_eq!(caller.end(), Some(0));
+}
+
+#[test]
 fn control_c_is_typed_and_not_obeyed() {
     let Some(fixture) = container(&[]) else {
         return;
@@ -224,6 +266,16 @@ fn all_that_was_written_before_the_end_is_seen() {
         caller.until("1999\r\n2000\r\n");
         assert_eq!(caller.end(), Some(0));
     }
+}
+
+#[test]
+fn a41_who_stays_behind_and_writes_now_and_then_is_not_waited_for() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script = "trap '' HUP; (while :; do printf .; sleep 0.01; done) & exit 4";
+    let mut caller = Caller::start(&fixture, &["--tty", "--", "sh", "-c", script]);
+    assert_eq!(ends_by_itself(&mut caller.child), Some(4));
 }
 
 #[test]
@@ -289,6 +341,32 @@ fn a_terminal_without_one_outside_has_an_end_of_input() {
     output.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.replace('\r', ""), "line\nover\n");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_terminal_that_nobody_has_open_for_a_while_is_not_at_its_end() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script =
+        "exec <&- >&- 2>&-; sleep 0.3; echo back >/dev/tty; sleep 0.3; echo last >/dev/tty";
+    let said = fixture.script(&["--tty"], script);
+    assert_eq!(said, "back\r\nlast\r\n");
+}
+
+#[test]
+fn an_unfinished_line_is_no_hindrance_to_the_end_of_input() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let mut child = fixture
+        .command(&["--tty", "--interactive", "--", "sh"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"exit 3").unwrap();
+    assert_eq!(ends_by_itself(&mut child), Some(3));
 }
 
 #[test]

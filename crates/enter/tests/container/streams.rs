@@ -1,7 +1,10 @@
 //! Exit statuses, input, output and signals without a terminal.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -69,6 +72,22 @@ fn what_can_not_be_run_is_told_by_podman_s_statuses() {
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn arguments_are_bytes() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let odd = OsStr::from_bytes(b"\xff\xfe");
+    let output = fixture
+        .command(&["--", "printf", "%s"])
+        .arg(odd)
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, odd.as_bytes(), "{output:?}");
+    let missing = fixture.command(&["--"]).arg(odd).output().unwrap();
+    assert_eq!(missing.status.code(), Some(127), "{missing:?}");
 }
 
 #[test]
@@ -215,6 +234,62 @@ fn a56_signals_are_the_command_s() {
 }
 
 #[test]
+fn a56_a_signal_that_the_caller_ignores_is_not_the_command_s() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let script = "trap 'exit 3' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.02; done";
+    let mut child = fixture
+        .command_ignoring("HUP", &["--", "bash", "-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::HUP).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn a_caller_that_ignores_the_end_of_children_hears_of_the_command_s() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    let status = fixture
+        .command_ignoring("CHLD", &["--", "sh", "-c", "exit 6"])
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(6));
+}
+
+#[test]
+fn a56_a_caller_that_is_ended_on_the_way_in_leaves_nothing_running() {
+    let Some(fixture) = container(&[]) else {
+        return;
+    };
+    for round in 0..160_u64 {
+        let mut child = fixture
+            .command(&["--", "sleep", "987654"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(round * 50));
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        child.wait().unwrap();
+    }
+    // whoever was on the way when the last one was ended is through by now
+    std::thread::sleep(Duration::from_millis(50));
+    let left = fixture.script(&[], "ps -e -o args | grep -c '^sleep' || true");
+    assert_eq!(left, "0\n");
+}
+
+#[test]
 fn a56_a_stopped_command_is_ended_by_what_would_end_it() {
     let Some(fixture) = container(&[]) else {
         return;
@@ -294,5 +369,28 @@ fn hostile_files_of_users_are_refused_and_never_waited_for() {
             ok || output.status.code() == Some(125),
             "{script}: {output:?}"
         );
+    }
+}
+
+#[test]
+fn the_command_can_open_its_streams_anew() {
+    let script = "echo out >/proc/self/fd/1; echo err >/proc/self/fd/2; cat </proc/self/fd/0";
+    for options in [&[][..], &["--users", "1700000"]] {
+        let Some(fixture) = container(options) else {
+            return;
+        };
+        for user in ["root", "bob"] {
+            let mut child = fixture
+                .command(&["--user", user, "--interactive", "--", "sh", "-c", script])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(b"in\n").unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(text(&output.stdout), "out\nin\n", "{user}: {output:?}");
+            assert_eq!(text(&output.stderr), "err\n", "{user}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::thread::available_parallelism;
 
+use rustix::process::{Resource, getrlimit};
 use sha2::{Digest, Sha256};
 use vss_model::manifest::PlacedFile;
 use vss_model::{AbsPath, SandboxName, Uuid};
@@ -61,7 +62,10 @@ fn copy(host: &Host, layout: &Layout, root: &Root, control: &Control<'_>) -> Res
         digests: &layout::wants_digest,
         progress: &bridge,
         cancelled: control.cancelled,
-        threads: available_parallelism().map_or(1, usize::from),
+        threads: vss_tree::copy_threads(
+            available_parallelism().map_or(1, usize::from),
+            getrlimit(Resource::Nofile).current,
+        ),
     };
     let report = vss_tree::copy(host.tree()?, root, &layout.items, &options);
     control.observer.copied_all();

@@ -35,7 +35,9 @@ pub(super) fn transfer(
     let mut hasher = hash.then(Sha256::new);
     if metadata.size > 0 {
         if share_blocks(worker, source, target, metadata) {
-            // the target's bytes: the source may have changed since
+            // the source may have changed since it was looked at, and after this: the length counts
+            // that is reported, and the bytes of the target
+            rustix::fs::ftruncate(target, metadata.size).map_err(Fault::Write)?;
             let whole = Stretch {
                 start: 0,
                 end: metadata.size,

@@ -103,8 +103,16 @@ impl Worker<'_> {
         let mount = Metadata::of(&target)
             .map_err(|e| to.at("look at", &path, e))?
             .mount;
+        let names = match handle::names(&source) {
+            Ok(names) => names,
+            Err(Errno::NOENT) => {
+                self.skip(path, SkipReason::Changed);
+                return Ok(());
+            }
+            Err(e) => return Err(from.at("list", &path, e)),
+        };
         let mut below = vec![];
-        for (name, _) in handle::names(&source).map_err(|e| from.at("list", &path, e))? {
+        for (name, _) in names {
             self.go_on()?;
             let entry = root::child(&path, &name)?;
             if self.copying.options.except.contains(&entry) {

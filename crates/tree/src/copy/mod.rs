@@ -31,6 +31,7 @@ use rustix::io::Errno;
 use vss_model::manifest::PlacedFile;
 use vss_model::{AbsPath, CopyScope};
 
+use crate::descent::WINDOW;
 use crate::error::Result;
 
 use crate::handle;
@@ -48,6 +49,15 @@ pub struct CopyItem {
     pub scope: CopyScope,
 }
 
+/// More only wait for the disk.
+const MOST_THREADS: usize = 8;
+
+/// A way down in each tree, and what is at hand.
+const FILES_OF_A_THREAD: u64 = 2 * WINDOW as u64 + 4;
+
+/// Files that the process has open besides.
+const OTHER_FILES: u64 = 64;
+
 /// How to copy.
 pub struct CopyOptions<'a> {
     /// Subtrees that are left out; an item at or below such a path is copied all the same.
@@ -60,6 +70,17 @@ pub struct CopyOptions<'a> {
     pub cancelled: &'a AtomicBool,
     /// How many threads copy, the calling one included; 0 counts as 1.
     pub threads: usize,
+}
+
+/// How many threads a copy may have: no more than there are processors, than gain anything, or than
+/// the limit of open files (`RLIMIT_NOFILE`; `None` for none) has room for.
+#[must_use]
+pub fn copy_threads(processors: usize, files: Option<u64>) -> usize {
+    let room = files
+        .map(|files| files.saturating_sub(OTHER_FILES) / FILES_OF_A_THREAD)
+        .and_then(|threads| usize::try_from(threads).ok())
+        .unwrap_or(MOST_THREADS);
+    processors.min(MOST_THREADS).min(room).max(1)
 }
 
 impl fmt::Debug for CopyOptions<'_> {
@@ -310,6 +331,26 @@ mod tests {
     fn item(path: &str, scope: CopyScope) -> CopyItem {
         let path = path.parse().unwrap();
         CopyItem { path, scope }
+    }
+
+    #[test]
+    fn threads_are_as_many_as_have_room() {
+        for (processors, files, threads) in [
+            (0, None, 1),
+            (2, Some(1024), 2),
+            (96, None, 8),
+            (96, Some(1024), 8),
+            (96, Some(64 + 3 * 68), 3),
+            (96, Some(100), 1),
+            (96, Some(0), 1),
+            (96, Some(u64::MAX), 8),
+        ] {
+            assert_eq!(
+                copy_threads(processors, files),
+                threads,
+                "{processors} {files:?}"
+            );
+        }
     }
 
     #[test]

@@ -43,6 +43,25 @@ fn a_walk_comes_to_every_node_in_order_with_a_handle() {
 }
 
 #[test]
+fn a_directory_that_vanishes_once_it_was_found_has_no_names() {
+    let trees = Trees::new();
+    fs::create_dir_all(trees.path("source/a/b")).unwrap();
+    trees.write("source/z", "");
+    let mut seen = vec![];
+    trees
+        .root("source")
+        .walk("/".as_ref(), &mut |node| {
+            seen.push(node.path.to_string());
+            if node.path.to_string() == "/a/b" {
+                fs::remove_dir(trees.path("source/a/b")).unwrap();
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    assert_eq!(seen, ["/", "/a", "/a/b", "/z"]);
+}
+
+#[test]
 fn the_visitors_error_ends_a_walk() {
     #[derive(Debug)]
     enum Mine {
