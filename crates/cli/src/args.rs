@@ -96,6 +96,18 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    #[test]
+    fn the_arguments_of_a_command_inside_are_bytes() {
+        use std::os::unix::ffi::OsStringExt;
+        let name = std::ffi::OsString::from_vec(b"caf\xe9".to_vec());
+        let mut line: Vec<_> = ["x", "execute", "web1", "rm"].map(Into::into).to_vec();
+        line.push(name.clone());
+        match Cli::try_parse_from(line).map(|cli| cli.verb) {
+            Ok(Verb::Execute(args)) => assert_eq!(args.command[1..], [name]),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The manual page is written by hand; this keeps it whole.
     #[test]
     fn the_manual_page_has_every_verb_and_option() {

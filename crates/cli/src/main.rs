@@ -27,6 +27,7 @@ use crate::failure::{Failure, Status};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
+    signals::hear_of_children();
     let mut ui = Ui::new();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -39,6 +39,14 @@ pub(crate) fn install() {
     }
 }
 
+/// Has children waited for, as is usual: who ignores their ends, as some daemons that run others do,
+/// hands that on over exec(2), and the kernel then tells nobody how they ended (wait(2)).
+pub(crate) fn hear_of_children() {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default disposition runs no code of this program.
+    let _ = unsafe { sigaction(Signal::SIGCHLD, &action) };
+}
+
 /// The flag that long operations poll.
 pub(crate) fn cancelled() -> &'static AtomicBool {
     &CANCELLED

@@ -1,5 +1,7 @@
 //! `execute` and `connect`: a command inside a running container.
 
+use std::ffi::OsString;
+
 use vss_config::Confined;
 use vss_enter::{Command, Container};
 use vss_model::SandboxName;
@@ -22,7 +24,7 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExecuteRequest {
     /// The command, looked up inside, and its arguments.
-    pub argv: Vec<String>,
+    pub argv: Vec<OsString>,
     /// `--user`: as whom; root where `None`.
     pub user: Option<String>,
     /// `--workdir`: where.
@@ -62,7 +64,8 @@ pub fn execute(host: &Host, name: &SandboxName, request: &ExecuteRequest) -> Res
         term: request.caller.term.clone(),
         lang: request.caller.lang.clone(),
         label: label(host, &confined),
-        ..Command::new(request.argv.clone(), confined.confinement)
+        argv: request.argv.clone(),
+        ..Command::new(Vec::new(), confined.confinement)
     };
     Ok(container.run(&command)?)
 }

@@ -1,5 +1,6 @@
 //! `execute`: a command inside a container.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
 use clap::Args as ClapArgs;
@@ -53,7 +54,7 @@ pub(crate) struct Args {
 
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true)]
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
 }
 
 /// A variable for an environment (environ(7)).
