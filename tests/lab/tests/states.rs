@@ -299,6 +299,25 @@ fn a_service_that_ends_with_success_stops_the_container() {
     sandbox.settles("running");
 }
 
+/// The end of one is looked at for a moment, in which the end of the other begins nothing anew.
+#[test]
+fn two_services_that_end_one_after_the_other_stop_the_container() {
+    let lab = Lab::enter();
+    let wait = "ExecStart=/bin/sh -c 'while ! [ -e /run/lab-go ]; do sleep 0.01; done";
+    fixture::service(&lab, "lab-one", "", &format!("{wait}'"));
+    fixture::service(&lab, "lab-two", "", &format!("{wait}; sleep $LATER'"));
+    let sandbox = lab.create("both", &["-u", "lab-one.service", "-u", "lab-two.service"]);
+    let drop_ins = "/var/lib/libvirt/filesystems/both/etc/systemd/system/lab-two.service.d";
+    std::fs::create_dir_all(drop_ins).expect("a directory");
+    for later in ["0", "0.2", "0.25", "0.26", "0.27", "0.28", "0.3", "0.5"] {
+        let text = format!("[Service]\nEnvironment=LATER={later}\n");
+        std::fs::write(format!("{drop_ins}/later.conf"), text).expect("a drop-in");
+        sandbox.start();
+        sandbox.execute(&["touch", "/run/lab-go"]).ok();
+        sandbox.settles("stopped");
+    }
+}
+
 #[test]
 fn a_reboot_inside_comes_back_and_a_poweroff_does_not() {
     let lab = Lab::enter();
