@@ -262,13 +262,14 @@ fn wait_for(
             Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
+        // what is ready is not lost to a signal
+        if !fds[0].revents().is_empty() {
+            return Ok(true);
+        }
         while let Some(event) = signals.next()? {
             if matches!(event, Event::Forward(_)) {
                 return Ok(false);
             }
-        }
-        if !fds[0].revents().is_empty() {
-            return Ok(true);
         }
     }
 }

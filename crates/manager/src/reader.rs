@@ -8,6 +8,7 @@ mod paths;
 mod ranges;
 mod units;
 
+use vss_model::UnitName;
 use vss_plan::{Answer, CreateRequest, Facts, Progress, Query, Rules};
 
 use crate::error::Result;
@@ -62,7 +63,14 @@ fn answer(
         Query::IdRanges => Answer::IdRanges(ranges::held(host)?),
         Query::Network(name) => Answer::Network(containers::network(host, name)?),
         Query::Accounts => Answer::Accounts(paths::accounts(host)?),
-        Query::Unit(unit) => Answer::Unit(units::unit(host, unit)?.map(Box::new)),
+        Query::Unit(unit) => {
+            let is_of = |asked: &UnitName| unit.template().as_ref() == Some(asked);
+            let asked_for = request
+                .units
+                .iter()
+                .any(|asked| asked == unit || is_of(asked));
+            Answer::Unit(units::unit(host, unit, asked_for)?.map(Box::new))
+        }
         Query::UnitNames => Answer::UnitNames(units::names(host)?),
         Query::HostUnit(unit) => Answer::HostUnit(units::host_unit(host, unit)?),
         Query::Owners(path) => Answer::Packages(host.packages()?.owners(path)?),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Args as ClapArgs;
 use vss_manager::delete::DeleteOptions;
 use vss_manager::outcome::{DeleteOutcome, Part};
-use vss_manager::{Host, Kind};
+use vss_manager::{Error, Host, Kind};
 use vss_model::SandboxName;
 
 use super::{Machine, bulk, control};
@@ -128,6 +128,7 @@ fn confirm(
                 shown = true;
             }
             // told by the delete itself, which also finishes one that was cut short
+            Err(Error::Unfinished { .. }) => {}
             Err(error) => refused |= error.kind() != Kind::NotFound,
         }
     }

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
 use clap::Args as ClapArgs;
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
 use vss_manager::Error;
 use vss_manager::inside::ExecuteRequest;
 use vss_model::SandboxName;
@@ -76,10 +78,7 @@ fn directory(text: &str) -> Result<String, String> {
 pub(super) fn run(args: Args, machine: &Machine) -> Result<Status, Failure> {
     let host = machine.open().map_err(|f| f.status(Status::EXECUTE))?;
     vss_manager::inside::prepare().map_err(failed)?;
-    // on a terminal inside both outputs are one, and somebody who has sent one elsewhere wants two
-    let on_terminal =
-        io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal();
-    let tty = args.tty || on_terminal;
+    let tty = args.tty || is_on_terminal();
     let request = ExecuteRequest {
         argv: args.command,
         user: args.user,
@@ -91,6 +90,17 @@ pub(super) fn run(args: Args, machine: &Machine) -> Result<Status, Failure> {
     };
     let code = vss_manager::inside::execute(&host, &args.name, &request).map_err(failed)?;
     Ok(Status::of_command(code))
+}
+
+/// Whether all is a terminal that is this process's to use: on one inside both outputs are one, and
+/// somebody who has sent one elsewhere wants two; in the background, as under timeout(1), the terminal
+/// is another's.
+fn is_on_terminal() -> bool {
+    let foreground = tcgetpgrp(io::stdin());
+    io::stdin().is_terminal()
+        && io::stdout().is_terminal()
+        && io::stderr().is_terminal()
+        && foreground.is_ok_and(|group| group == getpgrp())
 }
 
 /// A failure of ours is never taken for the command's: its statuses are those of podman-exec(1).

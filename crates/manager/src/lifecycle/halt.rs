@@ -25,6 +25,9 @@ const BEGUN: Duration = Duration::from_secs(10);
 /// How long a domain may take to be gone after it was destroyed.
 const GONE: Duration = Duration::from_secs(10);
 
+/// Asked time and again while something is waited for; an error ends the wait.
+type GoOn<'a> = dyn Fn() -> Result<()> + 'a;
+
 /// How a sandbox is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stop {
@@ -45,7 +48,7 @@ pub(crate) fn halt(
 ) -> Result<bool> {
     let before = say_stopping(host, identity);
     let result = kill(host, identity, how)
-        .and_then(|killed| Ok(take_down(host, identity, config, control)? || killed));
+        .and_then(|killed| Ok(take_down(host, identity, config, how, control)? || killed));
     if let (Err(error), Some(before)) = (&result, before)
         && !matches!(error, Error::Cancelled)
         && host.proc().runs(before.init_pid, before.init_start)
@@ -63,7 +66,8 @@ fn kill(host: &Host, identity: &Identity, how: Stop) -> Result<bool> {
         return Ok(false);
     }
     let libvirt = host.hypervisor()?;
-    let runs = libvirt.find(identity.uuid)?.is_some();
+    // one whose first process is not to be found is there all the same
+    let runs = !matches!(libvirt.find(identity.uuid), Ok(None));
     libvirt.destroy(identity.uuid)?;
     Ok(runs)
 }
@@ -87,13 +91,21 @@ fn take_down(
     host: &Host,
     identity: &Identity,
     config: Option<&SandboxConfig>,
+    how: Stop,
     control: &Control<'_>,
 ) -> Result<bool> {
     let stop = config.map_or(Timeouts::default().stop, |config| config.timeouts.stop);
-    stop_unit(host, identity, control)?;
+    let stop = if how == Stop::Graceful { stop } else { Some(0) };
+    // what its runner, or a `Restart=` of the unit, had only begun to start is killed as it comes;
+    // where that fails it is stopped as any other
+    let go_on = || {
+        let _ = kill(host, identity, how);
+        control.check()
+    };
+    stop_unit(host, identity, &go_on)?;
     let state = state_of(host, identity)?;
     let attended = match &state {
-        Some(state) => !stop_waiter(host, identity, state, stop, control)?,
+        Some(state) => !stop_waiter(host, identity, state, stop, &go_on)?,
         None => false,
     };
     // held meanwhile, so that what is found and removed is not what another command starts anew
@@ -105,7 +117,7 @@ fn take_down(
             return Err(failed(identity, message));
         }
         _ => {
-            let killed = stop_orphan(host, identity, state.as_ref(), stop, control)?;
+            let killed = stop_orphan(host, identity, state.as_ref(), stop, &go_on)?;
             forget(host, identity)?;
             killed
         }
@@ -148,7 +160,7 @@ fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
     }
 }
 
-fn stop_unit(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<()> {
+fn stop_unit(host: &Host, identity: &Identity, go_on: &GoOn<'_>) -> Result<()> {
     let Some(services) = host.services()? else {
         return Ok(());
     };
@@ -161,7 +173,7 @@ fn stop_unit(host: &Host, identity: &Identity, control: &Control<'_>) -> Result<
             ))
         };
         if identity.is_own(host, unit)? && is_up()? {
-            services.stop(unit, &|| control.is_cancelled())?;
+            services.stop(unit, &|| go_on().is_err())?;
         }
     }
     Ok(())
@@ -174,7 +186,7 @@ fn stop_waiter(
     identity: &Identity,
     state: &RuntimeState,
     stop: Option<u64>,
-    control: &Control<'_>,
+    go_on: &GoOn<'_>,
 ) -> Result<bool> {
     let Some(waiter) = open_process(host, state.waiter_pid, state.waiter_start)? else {
         return Ok(true);
@@ -188,7 +200,7 @@ fn stop_waiter(
             ));
         }
     }
-    wait_for_end(&waiter, after(stop, MARGIN), control).map_err(|error| match error {
+    wait_for_end(&waiter, after(stop, MARGIN), go_on).map_err(|error| match error {
         Error::Cancelled => Error::Cancelled,
         other => failed(identity, &other.to_string()),
     })
@@ -213,11 +225,7 @@ fn open_process(host: &Host, pid: u32, start: u64) -> Result<Option<OwnedFd>> {
 }
 
 /// Waits for a process to end; `false` where it has not by the deadline.
-fn wait_for_end(
-    process: &impl AsFd,
-    deadline: Option<Instant>,
-    control: &Control<'_>,
-) -> Result<bool> {
+fn wait_for_end(process: &impl AsFd, deadline: Option<Instant>, go_on: &GoOn<'_>) -> Result<bool> {
     loop {
         let pause = Duration::from_millis(200);
         let left = deadline.map_or(pause, |d| d.saturating_duration_since(Instant::now()));
@@ -237,7 +245,7 @@ fn wait_for_end(
                 });
             }
         }
-        control.check()?;
+        go_on()?;
         if left.is_zero() {
             return Ok(false);
         }
@@ -251,7 +259,7 @@ fn stop_orphan(
     identity: &Identity,
     state: Option<&RuntimeState>,
     stop: Option<u64>,
-    control: &Control<'_>,
+    go_on: &GoOn<'_>,
 ) -> Result<bool> {
     let Some((pid, start)) = first_process(host, identity, state)? else {
         return Ok(false);
@@ -260,7 +268,7 @@ fn stop_orphan(
     // gone meanwhile is what is wanted
     if let Ok(container) = Container::open(pid, start) {
         container.signal(vss_enter::Signal::POWER_OFF)?;
-        wait_for_end(&container.fd(), deadline, control)?;
+        wait_for_end(&container.fd(), deadline, go_on)?;
     }
     // a container that reboots itself has a new first process by now
     let libvirt = host.hypervisor()?;

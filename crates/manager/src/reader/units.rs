@@ -14,10 +14,14 @@ const MAX_LINKS: usize = 40;
 /// The most files that a pattern stands for.
 const MAX_MATCHES: usize = 256;
 
-pub(super) fn unit(host: &Host, name: &UnitName) -> Result<Option<UnitFacts>> {
-    match vss_unit::load(host.root(), name)? {
-        Some(unit) => facts(host, &unit).map(Some),
-        None => Ok(None),
+/// A unit that systemd would not load is told of where it was asked for; another unit's is one that is
+/// not there, as to systemd.
+pub(super) fn unit(host: &Host, name: &UnitName, asked_for: bool) -> Result<Option<UnitFacts>> {
+    match vss_unit::load(host.root(), name) {
+        Ok(Some(unit)) => facts(host, &unit).map(Some),
+        Ok(None) => Ok(None),
+        Err(vss_unit::Error::Unreadable { .. }) if !asked_for => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

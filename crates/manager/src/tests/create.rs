@@ -347,3 +347,20 @@ fn planning_ends_where_it_is_told_to() {
         assert!(matches!(error, Err(Error::Cancelled)), "{last} of {all}");
     }
 }
+
+#[test]
+fn a_unit_that_systemd_would_not_load_is_in_the_way_where_it_was_asked_for() {
+    let world = World::new();
+    let drop_in = "etc/systemd/system/demo.service.d/wants.conf";
+    world.write(drop_in, "[Unit]\nWants=broken.service\n");
+    let broken = "etc/systemd/system/broken.service";
+    world.write(
+        broken,
+        "[Unit\nDescription=x\n[Service]\nExecStart=/bin/true\n",
+    );
+    let mut asked = request("web1");
+    crate::create::plan(&world.host(), &asked).unwrap();
+    asked.units = vec!["broken.service".parse().unwrap()];
+    let error = crate::create::plan(&world.host(), &asked).unwrap_err();
+    assert!(error.with_causes().contains(broken), "{error}");
+}

@@ -71,7 +71,7 @@ pub(crate) fn settle(
 ) -> Result<Next, Error> {
     let found = successor(sandbox, old_init);
     evidence.runs_again = found.is_some();
-    evidence.stopped |= sandbox.is_stopping()?;
+    evidence.stopped |= sandbox.is_stopping(old_init);
     evidence.report = sandbox.report();
     evidence.claim = Claim::read(parts.console.kept());
     let end = outcome::end(&evidence);

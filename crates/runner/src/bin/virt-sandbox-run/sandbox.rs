@@ -10,7 +10,7 @@ use vss_model::{SandboxConfig, SandboxName};
 use vss_runner::handover::Options;
 use vss_runner::say;
 
-use crate::error::Error;
+use crate::error::{Error, chain};
 
 /// Besides the time that the unit inside has: for libvirt and for the boot and the end of systemd.
 /// The host unit's own limits are longer still.
@@ -97,10 +97,16 @@ impl Sandbox {
         earlier.and_then(|state| state.confined.clone())
     }
 
-    /// Whether a command says that it is stopping it.
-    pub(crate) fn is_stopping(&self) -> Result<bool, Error> {
-        let state = self.store.state(self.name())?;
-        Ok(state.is_some_and(|s| s.uuid == self.config.uuid && s.phase == Phase::Stopping))
+    /// Whether a command says that it is stopping the container with this first process. What can't
+    /// be read says nothing.
+    pub(crate) fn is_stopping(&self, init: u32) -> bool {
+        let state = self.store.state(self.name()).unwrap_or_else(|error| {
+            say(&chain(&Error::from(error)));
+            None
+        });
+        state.is_some_and(|state| {
+            (state.uuid, state.init_pid, state.phase) == (self.config.uuid, init, Phase::Stopping)
+        })
     }
 
     pub(crate) fn units(&self) -> Vec<String> {
