@@ -48,9 +48,12 @@ matches() {
     fi
 }
 
-# lacks WHAT TEXT PATTERN: no line of the text matches.
+# lacks WHAT TEXT PATTERN: there is a text, and no line of it matches. What may be no text at all is for
+# `same`.
 lacks() {
-    if grep -qE -- "$3" <<<"$2"; then
+    if [[ -z $2 ]]; then
+        not_ok "$1" "wanted a text without a line that matches: $3"
+    elif grep -qE -- "$3" <<<"$2"; then
         not_ok "$1" "$2" "wanted no line that matches: $3"
     else
         printf 'ok - %s\n' "$1"

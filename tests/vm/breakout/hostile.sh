@@ -163,8 +163,8 @@ a02_copies_of_what_is_swapped() {
         sh -c "exec $breakout race /srv/hostile $victim"
     if told=$("$vss" create -u breakout.service -N none "${options[@]}" --copy /srv/hostile copied 2>&1); then
         note "$level: a02: all was copied"
-        lacks "$level: a02: nothing of the victim was copied" \
-            "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" 'of the victim'
+        same "$level: a02: nothing of the victim was copied" \
+            "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" ''
         check "$level: a02: delete" "$vss" delete --yes copied
     else
         note "$level: a02: create gave up"
@@ -175,8 +175,9 @@ a02_copies_of_what_is_swapped() {
     race_over
     rm -rf /srv/hostile
     untouched 'a02 a03 a04'
+    # Where there are no labels, it has an attribute at least.
     lacks "$level: a04: nothing of the victim has a label of contents" \
-        "$(getfattr --absolute-names -R -d -m security.selinux $victim)" virt_sandbox
+        "$(getfattr --absolute-names -R -d -m - $victim)" virt_sandbox
     outcome A02 held
     outcome A03 held
     outcome A04 held
