@@ -135,6 +135,17 @@ init_of() {
     "$vss" status --format json "$1" | sed -n 's/.*"init_pid": *\([0-9]*\).*/\1/p'
 }
 
+# renewed WHAT NAME PID: a container has a first process, which is not that one.
+renewed() {
+    local pid
+    pid=$(init_of "$2") || true
+    if [[ $3 =~ ^[0-9]+$ && $pid =~ ^[0-9]+$ && $pid != "$3" ]]; then
+        printf 'ok - %s\n' "$1"
+    else
+        not_ok "$1" "the pid was \"$3\" and is \"$pid\""
+    fi
+}
+
 # reborn NAME PID: waits until a container runs, with a first process that is not that one.
 reborn() {
     local life
