@@ -68,8 +68,9 @@ provoked() {
     auditctl -m vm-provoked-end >/dev/null
 }
 
+# It counts at the beginning of a line, and a command may have ended in the middle of one.
 not_ok() {
-    printf 'not ok - %s\n' "$1"
+    printf '\nnot ok - %s\n' "$1"
     shift
     printf '%s\n' "$@" | sed 's/^/    /'
 }
