@@ -48,9 +48,12 @@ matches() {
     fi
 }
 
-# lacks WHAT TEXT PATTERN: no line of the text matches.
+# lacks WHAT TEXT PATTERN: there is a text, and no line of it matches. What may be no text at all is for
+# `same`.
 lacks() {
-    if grep -qE -- "$3" <<<"$2"; then
+    if [[ -z $2 ]]; then
+        not_ok "$1" "wanted a text without a line that matches: $3"
+    elif grep -qE -- "$3" <<<"$2"; then
         not_ok "$1" "$2" "wanted no line that matches: $3"
     else
         printf 'ok - %s\n' "$1"
@@ -65,8 +68,9 @@ provoked() {
     auditctl -m vm-provoked-end >/dev/null
 }
 
+# It counts at the beginning of a line, and a command may have ended in the middle of one.
 not_ok() {
-    printf 'not ok - %s\n' "$1"
+    printf '\nnot ok - %s\n' "$1"
     shift
     printf '%s\n' "$@" | sed 's/^/    /'
 }
@@ -130,6 +134,17 @@ life_of() {
 # The pid of a container's first process.
 init_of() {
     "$vss" status --format json "$1" | sed -n 's/.*"init_pid": *\([0-9]*\).*/\1/p'
+}
+
+# renewed WHAT NAME PID: a container has a first process, which is not that one.
+renewed() {
+    local pid
+    pid=$(init_of "$2") || true
+    if [[ $3 =~ ^[0-9]+$ && $pid =~ ^[0-9]+$ && $pid != "$3" ]]; then
+        printf 'ok - %s\n' "$1"
+    else
+        not_ok "$1" "the pid was \"$3\" and is \"$pid\""
+    fi
 }
 
 # reborn NAME PID: waits until a container runs, with a first process that is not that one.

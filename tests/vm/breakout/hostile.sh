@@ -163,8 +163,8 @@ a02_copies_of_what_is_swapped() {
         sh -c "exec $breakout race /srv/hostile $victim"
     if told=$("$vss" create -u breakout.service -N none "${options[@]}" --copy /srv/hostile copied 2>&1); then
         note "$level: a02: all was copied"
-        lacks "$level: a02: nothing of the victim was copied" \
-            "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" 'of the victim'
+        same "$level: a02: nothing of the victim was copied" \
+            "$(grep -r 'of the victim' "$(content copied)/srv/hostile" 2>&1)" ''
         check "$level: a02: delete" "$vss" delete --yes copied
     else
         note "$level: a02: create gave up"
@@ -175,8 +175,9 @@ a02_copies_of_what_is_swapped() {
     race_over
     rm -rf /srv/hostile
     untouched 'a02 a03 a04'
+    # Where there are no labels, it has an attribute at least.
     lacks "$level: a04: nothing of the victim has a label of contents" \
-        "$(getfattr --absolute-names -R -d -m security.selinux $victim)" virt_sandbox
+        "$(getfattr --absolute-names -R -d -m - $victim)" virt_sandbox
     outcome A02 held
     outcome A03 held
     outcome A04 held
@@ -238,6 +239,10 @@ a11_configs_inside() {
     outcome A11 "$got"
 }
 
+# Whoever enters may be held by who lies in wait. That is told from a machine that stalls by minutes, and
+# by less than a machine is given that says nothing (tests/vm/run).
+held_for=300
+
 # A09: root inside lies in wait for the program that enters, has it run itself, and takes hold of it.
 a09_programs_overwritten() {
     local program sum shell got
@@ -264,7 +269,7 @@ a09_programs_overwritten() {
     [[ $level == @(none|reduced) ]] || return 0
     cp /usr/bin/perl /usr/local/bin/careless-perl
     lie_in_wait careless-perl
-    timeout 60 /usr/local/bin/careless-perl vm/attacks/enter.pl "$(init_of "$name")" >/dev/null 2>&1 || true
+    timeout $held_for /usr/local/bin/careless-perl vm/attacks/enter.pl "$(init_of "$name")" >/dev/null 2>&1 || true
     same "$level: a09, the pair: one that is no copy is overwritten" \
         "$(waited_for) $(head -c 11 /usr/local/bin/careless-perl)" 'written overwritten'
     rm /usr/local/bin/careless-perl
@@ -273,7 +278,7 @@ a09_programs_overwritten() {
 # entered COMMAND...: a program that enters where somebody waits for it comes to an end, whichever.
 entered() {
     local status=0
-    timeout 60 "$@" >/dev/null 2>&1 || status=$?
+    timeout $held_for "$@" >/dev/null 2>&1 || status=$?
     ((status != 124)) || not_ok "$level: a09: it ends: $*"
 }
 
