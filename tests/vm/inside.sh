@@ -60,6 +60,18 @@ lacks() {
     fi
 }
 
+# silent WHAT COMMAND...: the command succeeds and says nothing.
+silent() {
+    local what=$1 status=0 text
+    shift
+    text=$("$@" 2>&1) || status=$?
+    if [[ $status == 0 && -z $text ]]; then
+        printf 'ok - %s\n' "$what"
+    else
+        not_ok "$what" "status $status" "$text"
+    fi
+}
+
 # provoked CHECK...: runs one of the above, whose command SELinux is to refuse something. Denials
 # meanwhile are what the check is about, and don't fail the case.
 provoked() {
