@@ -1,7 +1,7 @@
 //! dpkg's database, read as files (dpkg(1), FILES).
 //!
 //! Two readings, each done once and when first asked for: `Catalogue`, the status file with its
-//! relations resolved, and `Index`, the file lists of all installed packages. Nothing is locked:
+//! relations resolved, and `Index`, the file lists of its packages. Nothing is locked:
 //! dpkg replaces its status file whole, and while it is at work its journal says so.
 
 mod catalogue;
@@ -182,8 +182,11 @@ impl Dpkg {
             if !found {
                 // no path comes: the package has none
                 index.end_package();
-                missing.push(n);
-                reasons.push("taken as without files: it has no list of them".to_owned());
+                // one that is half installed may not have got so far
+                if catalogue.unfinished(n).is_none() {
+                    missing.push(n);
+                    reasons.push("taken as without files: it has no list of them".to_owned());
+                }
             }
             notes.extend(reasons.into_iter().map(|reason| Note {
                 package: Some(catalogue.name(n).clone()),
@@ -318,13 +321,20 @@ impl PackageDb for Dpkg {
             .collect();
         files.sort();
         files.dedup();
+        let name = catalogue.name(number);
+        let notes = lists
+            .notes
+            .iter()
+            .filter(|note| note.package.as_ref() == Some(name));
         Ok(Some(Package {
-            name: catalogue.name(number).clone(),
+            name: name.clone(),
             version: record.version.clone(),
             source: record.source.clone(),
             essential: record.essential,
             relations: catalogue.relations(number).to_vec(),
             files,
+            unfinished: catalogue.unfinished(number).map(str::to_owned),
+            notes: notes.map(|note| note.reason.clone()).collect(),
         }))
     }
 
@@ -341,7 +351,7 @@ impl PackageDb for Dpkg {
     }
 
     fn notes(&self) -> Result<Vec<Note>> {
-        let mut out: Vec<Note> = self.catalogue()?.notes().to_vec();
+        let mut out = self.catalogue()?.notes();
         out.extend(self.lists()?.notes.iter().cloned());
         out.sort();
         Ok(out)
