@@ -2,7 +2,8 @@
 //!
 //! Two readings, each done once and when first asked for: `Catalogue`, the status file with its
 //! relations resolved, and `Index`, the file lists of its packages. Nothing is locked:
-//! dpkg replaces its status file whole, and while it is at work its journal says so.
+//! dpkg replaces its status file whole, and while it is at work its journal says so. After the lists
+//! both are looked at again, so that a change between the two readings does not pass unseen.
 
 mod catalogue;
 mod diversions;
@@ -15,6 +16,7 @@ mod version;
 use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -68,8 +70,28 @@ pub(crate) fn lists_itself(root: &Path) -> Result<bool> {
 pub struct Dpkg {
     admin: PathBuf,
     spelling: Spelling,
-    catalogue: OnceLock<Catalogue>,
+    catalogue: OnceLock<(Stamp, Catalogue)>,
     index: OnceLock<Lists>,
+}
+
+/// What tells a status file from the one that takes its place.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Result<Self> {
+        let metadata = path.metadata().map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            file: (metadata.dev(), metadata.ino()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
 }
 
 /// What the file lists say.
@@ -121,12 +143,30 @@ impl Dpkg {
     }
 
     fn catalogue(&self) -> Result<&Catalogue> {
+        Ok(&self.stamped()?.1)
+    }
+
+    fn stamped(&self) -> Result<&(Stamp, Catalogue)> {
         if let Some(known) = self.catalogue.get() {
             return Ok(known);
         }
         self.refuse_unfinished()?;
-        let read = Catalogue::new(status::read(&self.admin.join("status"))?);
+        let path = self.admin.join("status");
+        // before it is read: one that is replaced meanwhile is taken for changed
+        let stamp = Stamp::of(&path)?;
+        let read = (stamp, Catalogue::new(status::read(&path)?));
         Ok(self.catalogue.get_or_init(|| read))
+    }
+
+    /// Refuses what is of two states: that dpkg has changed packages since the status file was read.
+    fn refuse_changed(&self) -> Result<()> {
+        self.refuse_unfinished()?;
+        let path = self.admin.join("status");
+        if Stamp::of(&path)? == self.stamped()?.0 {
+            Ok(())
+        } else {
+            Err(Error::Busy { path })
+        }
     }
 
     /// While dpkg works, each change stands in a numbered file in `updates/` until the status file
@@ -193,6 +233,7 @@ impl Dpkg {
                 reason,
             }));
         }
+        self.refuse_changed()?;
         index.finish();
         Ok(Lists {
             index,
