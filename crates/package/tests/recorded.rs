@@ -87,6 +87,10 @@ fn conffiles_are_flagged_whatever_their_marks() {
     };
     assert!(config("/etc/apache2/apache2.conf"));
     assert!(!config("/etc/apache2"));
+    // Diverted, and the configuration that it is wherever it is.
+    let debconf = package(&db(), "debconf").files;
+    let diverted = path("/etc/debconf.conf.distrib");
+    assert!(debconf.iter().any(|f| f.path == diverted && f.flags.config));
     let odd = package(&db(), "odd").files;
     let flagged: Vec<_> = odd.iter().filter(|f| f.flags.config).collect();
     assert_eq!(flagged.len(), 2, "{flagged:?}");

@@ -98,6 +98,8 @@ impl Stamp {
 #[derive(Debug)]
 struct Lists {
     index: Index,
+    /// What the lists were read with.
+    diversions: Diversions,
     /// The packages that have none: the paths of these are not known.
     missing: Vec<usize>,
     notes: Vec<Note>,
@@ -237,6 +239,7 @@ impl Dpkg {
         index.finish();
         Ok(Lists {
             index,
+            diversions,
             missing,
             notes,
         })
@@ -287,10 +290,15 @@ impl Dpkg {
 
     /// The paths of a package's configuration, spelled as in the index. The status file has those
     /// of a configured package; `info/*.conffiles` is what the package itself says.
-    fn conffiles(&self, record: &Record) -> Result<HashSet<Vec<u8>>> {
+    fn conffiles(&self, record: &Record, diversions: &Diversions) -> Result<HashSet<Vec<u8>>> {
+        let places = Places {
+            spelling: &self.spelling,
+            diversions,
+        };
         let mut out: HashSet<Vec<u8>> = HashSet::new();
         let mut add = |path: &[u8]| {
-            out.insert(self.spelling.rewrite(path).unwrap_or_else(|| path.to_vec()));
+            let real = places.real(path, &record.name);
+            out.insert(real.unwrap_or_else(|| path.to_vec()));
         };
         record.conffiles.iter().for_each(|path| add(path));
         let mut text = Vec::new();
@@ -346,7 +354,7 @@ impl PackageDb for Dpkg {
         if lists.missing.contains(&number) {
             return Err(self.no_list(number, &lists.missing)?);
         }
-        let conffiles = self.conffiles(record)?;
+        let conffiles = self.conffiles(record, &lists.diversions)?;
         let mut files: Vec<PackageFile> = lists
             .index
             .paths(number)
