@@ -267,7 +267,7 @@ fn a_service_whose_own_package_is_half_installed_is_refused_by_its_name() {
         &[],
         &["/usr/lib/systemd/system/bare.service"],
     );
-    world.unit("bare.service", &[]);
+    world.unit("bare.service", &[("StateDirectory", "/var/lib/bare")]);
     let mut request = request();
     request.units = vec![unit_name("bare")];
     world.plan(&request).unwrap();
@@ -279,6 +279,13 @@ fn a_service_whose_own_package_is_half_installed_is_refused_by_its_name() {
         "the package bare, which has bare.service, is half-configured, so what the unit needs \
          can't be found out; `dpkg --configure -a` first"
     );
+    // what others of the service have does not make up for it
+    world.package("bare-bin", "bare", &[], &["/usr/sbin/bare"]);
+    world.unit("bare.service", &[("ExecStart", "/usr/sbin/bare")]);
+    assert_eq!(world.plan(&request).unwrap_err(), error);
+    world.file("/etc/bare.conf", "");
+    request.copy = vec![path("/etc/bare.conf")];
+    world.plan(&request).unwrap();
 }
 
 #[test]
