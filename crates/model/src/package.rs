@@ -32,7 +32,7 @@ impl fmt::Display for PackageName {
     }
 }
 
-/// An installed package.
+/// A package that is installed, or half.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// Its name.
@@ -48,6 +48,12 @@ pub struct Package {
     pub relations: Vec<Relation>,
     /// Its files and directories.
     pub files: Vec<PackageFile>,
+    /// The state that it is in where it is not wholly installed: `half-configured`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<String>,
+    /// What the database lists of it and can't be used, with reasons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// How a package names another.

@@ -7,7 +7,8 @@
 //! 2. Paths are spelled as they are on this host: [`Spelling`] reads the links that merge `/bin`,
 //!    `/sbin` and `/lib*` into `/usr` once, and both spellings of a path find its owner.
 //! 3. Relations come resolved: alternatives, virtual packages and versions are decided here, so a
-//!    caller sees installed packages only.
+//!    caller sees packages only that are there. One that is half installed stands for itself where
+//!    no other is named, and says what it is.
 //!
 //! The databases are read as files; no program is run, so no name in them can become an option of
 //! one. What a database lists and can't be used is left out with a [`Note`]; a database that can't
@@ -66,7 +67,8 @@ impl fmt::Display for Note {
     }
 }
 
-/// The installed packages of one root directory.
+/// The installed packages of one root directory, and those that are half installed: their files and
+/// relations are known too, so that nobody takes a path for unowned that is theirs.
 ///
 /// Answers are sorted and have no repeats. All of them come from one reading of the database, so
 /// two questions never see two states of it.
@@ -87,31 +89,31 @@ pub trait PackageDb: fmt::Debug + Send + Sync {
     /// Where the database can't be read.
     fn owners_below(&self, path: &AbsPath) -> Result<Vec<PackageName>>;
 
-    /// An installed package; `None` where it is not installed, or only half.
+    /// A package; `None` where it is not installed. Of one that is only half, `unfinished` is set.
     ///
     /// # Errors
     /// Where the database can't be read.
     fn package(&self, name: &PackageName) -> Result<Option<Package>>;
 
-    /// The installed packages that were built from this source package.
+    /// The packages that were built from this source package.
     ///
     /// # Errors
     /// Where the database can't be read.
     fn of_source(&self, source: &str) -> Result<Vec<PackageName>>;
 
-    /// The installed packages that name this one, and how; the strongest relation of each.
+    /// The packages that name this one, and how; the strongest relation of each.
     ///
     /// # Errors
     /// Where the database can't be read.
     fn dependents(&self, name: &PackageName) -> Result<Vec<(PackageName, RelationKind)>>;
 
-    /// All installed packages.
+    /// All packages that are wholly installed.
     ///
     /// # Errors
     /// Where the database can't be read.
     fn names(&self) -> Result<Vec<PackageName>>;
 
-    /// What the database lists and was left out of all answers, with reasons.
+    /// What the database lists and was left out of answers, with reasons.
     ///
     /// # Errors
     /// Where the database can't be read.

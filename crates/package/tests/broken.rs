@@ -167,3 +167,25 @@ fn a32_half_a_million_paths_of_one_package_are_taken() {
     assert_eq!(db.owners(&path).unwrap(), ["a".into()]);
     assert_eq!(db.path_count().unwrap(), 500_000);
 }
+
+#[test]
+fn a35_a_change_between_the_status_file_and_the_lists_is_seen() {
+    let asked = |change: &dyn Fn(&Path)| {
+        let root = root_with("/.\n/a\n");
+        let db = Dpkg::open(root.path()).unwrap();
+        assert_eq!(db.names().unwrap().len(), 1);
+        change(&root.path().join("var/lib/dpkg"));
+        db.owners(&"/a".parse().unwrap())
+    };
+    assert_eq!(asked(&|_| ()).unwrap().len(), 1);
+    let journal = |admin: &Path| fs::write(admin.join("updates/0001"), STATUS).unwrap();
+    let error = asked(&journal).unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    let replace = |admin: &Path| {
+        fs::write(admin.join("status-new"), STATUS).unwrap();
+        fs::rename(admin.join("status-new"), admin.join("status")).unwrap();
+    };
+    let error = asked(&replace).unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    assert!(error.to_string().contains("var/lib/dpkg/status"), "{error}");
+}

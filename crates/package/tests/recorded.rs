@@ -30,7 +30,7 @@ fn files_and_directories_have_their_owners() {
     );
     assert_eq!(
         words(&db.owners_below(&path("/etc/apache2")).unwrap()),
-        ["apache2", "libapache2-mod-php8.2"]
+        ["apache2", "libapache2-mod-php8.2", "unconfigured"]
     );
     // The directory itself is the apache2 package's alone to list; what is below is not.
     assert_eq!(
@@ -87,6 +87,10 @@ fn conffiles_are_flagged_whatever_their_marks() {
     };
     assert!(config("/etc/apache2/apache2.conf"));
     assert!(!config("/etc/apache2"));
+    // Diverted, and the configuration that it is wherever it is.
+    let debconf = package(&db(), "debconf").files;
+    let diverted = path("/etc/debconf.conf.distrib");
+    assert!(debconf.iter().any(|f| f.path == diverted && f.flags.config));
     let odd = package(&db(), "odd").files;
     let flagged: Vec<_> = odd.iter().filter(|f| f.flags.config).collect();
     assert_eq!(flagged.len(), 2, "{flagged:?}");
@@ -123,17 +127,34 @@ fn a32_unusable_lines_are_left_out_with_a_reason_and_odd_ones_kept() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(notes.len(), 3, "{notes:?}");
+    assert_eq!(package(&db, "odd").notes.len(), 3);
     for part in ["\"..\"", "not an absolute path", "an empty line"] {
         assert!(notes.iter().any(|n| n.contains(part)), "{part}: {notes:?}");
     }
 }
 
 #[test]
-fn half_installed_packages_are_left_out_with_a_reason() {
+fn half_installed_packages_say_what_they_are_and_keep_their_files() {
     let db = db();
-    for name in ["half", "unconfigured", "gone"] {
-        assert_eq!(db.package(&name.into()).unwrap(), None, "{name}");
+    let states = [
+        ("half", "half-installed and marked reinstreq"),
+        ("unconfigured", "unpacked"),
+    ];
+    for (name, state) in states {
+        assert_eq!(package(&db, name).unfinished.as_deref(), Some(state));
+        assert!(!db.names().unwrap().contains(&name.into()), "{name}");
     }
+    assert_eq!(db.package(&"gone".into()).unwrap(), None);
+    let listed = path("/etc/apache2/unconfigured.conf");
+    assert_eq!(words(&db.owners(&listed).unwrap()), ["unconfigured"]);
+    assert_eq!(package(&db, "apache2").unfinished, None);
+    // what needs an installed package is found from its end, as of any other
+    let dependents = db.dependents(&"apache2-bin".into()).unwrap();
+    assert!(dependents.contains(&("unconfigured".into(), RelationKind::Depends)));
+    assert_eq!(
+        relations(&package(&db, "unconfigured"), RelationKind::Depends),
+        ["apache2-bin", "half"]
+    );
     let notes: Vec<String> = db
         .notes()
         .unwrap()
@@ -162,7 +183,8 @@ fn relations_are_resolved_to_what_is_installed() {
         ["apache2-bin", "libc6"]
     );
     let wants = package(&db(), "wants");
-    // `odd (>= 2)` is not here, so dash; `httpd-extra (>= 1.5)` is provided by odd in 1.5;
+    // `odd (>= 2)` is not here, so dash; `httpd-extra (>= 1.5)` is provided by odd in 1.5, and
+    // by `unconfigured`, which is half installed, so it counts only where nothing else does;
     // `plain-virtual (>= 1)` is provided without a version, so by nobody.
     assert_eq!(
         relations(&wants, RelationKind::Depends),
@@ -210,7 +232,7 @@ fn sources_lose_their_version() {
     let of_apache = db().of_source("apache2").unwrap();
     assert_eq!(
         words(&of_apache),
-        ["apache2", "apache2-bin", "apache2-data"]
+        ["apache2", "apache2-bin", "apache2-data", "unconfigured"]
     );
     assert!(db().of_source("none").unwrap().is_empty());
 }

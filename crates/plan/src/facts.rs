@@ -50,11 +50,12 @@ pub enum Query {
     Owners(AbsPath),
     /// The packages that list this path or anything below it. [`Answer::Packages`].
     OwnersBelow(AbsPath),
-    /// An installed package, its `files` thinned by [`matters`]. [`Answer::Package`].
+    /// A package that is installed, or half, its `files` thinned by [`matters`].
+    /// [`Answer::Package`].
     Package(PackageName),
-    /// The installed packages of a source package. [`Answer::Packages`].
+    /// The packages of a source package. [`Answer::Packages`].
     OfSource(String),
-    /// The installed packages that name this one in a relation. [`Answer::Dependents`].
+    /// The packages that name this one in a relation. [`Answer::Dependents`].
     Dependents(PackageName),
     /// lstat and readlink of a path. Links in its parent directories are followed by the reader
     /// within the host's root. [`Answer::Path`].

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use vss_model::{
-    AbsPath, DomainSpec, IdRange, PackageName, SandboxConfig, SandboxName, UnitFile, UnitName,
+    AbsPath, DomainSpec, IdRange, PackageName, SandboxConfig, SandboxName, Sanitized, UnitFile,
+    UnitName,
 };
 
 use crate::allocator::LabelError;
@@ -206,6 +207,20 @@ pub enum Warning {
         /// Whether what follows in the file is not in force either.
         ends_file: bool,
     },
+    /// A package of the service is half installed, and nothing of it is planned with.
+    Unfinished {
+        /// The package.
+        package: PackageName,
+        /// `half-configured`.
+        state: String,
+    },
+    /// Something that a package of the service has is not planned with.
+    LeftOut {
+        /// The package.
+        package: PackageName,
+        /// What, and why.
+        note: String,
+    },
 }
 
 impl std::fmt::Display for Warning {
@@ -333,6 +348,15 @@ impl std::fmt::Display for Warning {
                     "{unit}: systemd ignores line {line} of {file}{rest}: it is {reason}"
                 )
             }
+            Self::Unfinished { package, state } => write!(
+                f,
+                "the package {package} is {}, so nothing of it is brought: {} first",
+                Sanitized::text(state),
+                finish(package, state)
+            ),
+            Self::LeftOut { package, note } => {
+                write!(f, "of the package {package}: {}", Sanitized::text(note))
+            }
         }
     }
 }
@@ -397,6 +421,21 @@ pub enum PlanError {
         unit: UnitName,
         /// Its file.
         file: AbsPath,
+    },
+    /// The package that has the unit is half installed, so what belongs to the service can't be
+    /// told.
+    #[error(
+        "the package {package}, which has {unit}, is {}, so what the unit needs can't be found out; {} first",
+        Sanitized::text(state),
+        finish(package, state)
+    )]
+    Unfinished {
+        /// The unit.
+        unit: UnitName,
+        /// The package.
+        package: PackageName,
+        /// `half-configured`.
+        state: String,
     },
     /// The host unit's name would be longer than systemd allows, or not valid.
     #[error("no host unit can be named after {unit} and {name}: {reason}")]
@@ -489,6 +528,16 @@ pub enum PlanError {
         /// Why.
         reason: String,
     },
+}
+
+/// What makes a package wholly installed. Only dpkg has such states, and what is unpacked can be
+/// configured.
+fn finish(package: &PackageName, state: &str) -> String {
+    if state.starts_with("half-installed") || state.contains("reinstreq") {
+        format!("`apt-get install --reinstall {package}`")
+    } else {
+        "`dpkg --configure -a`".to_owned()
+    }
 }
 
 fn nearest(suggestions: &[UnitName]) -> String {

@@ -27,6 +27,8 @@ pub(crate) struct PackageClosure<'a> {
     pub(crate) own_upkeep: Vec<AbsPath>,
     /// Directories of a package of the closure in which others leave something for upkeep.
     pub(crate) shared_with_upkeep: Vec<AbsPath>,
+    /// Packages that would be of the closure, were they wholly installed.
+    pub(crate) unfinished: BTreeMap<PackageName, &'a Package>,
     /// Every path that a package of the closure lists.
     listed: HashSet<&'a AbsPath>,
 }
@@ -71,10 +73,21 @@ impl<'a> PackageClosure<'a> {
     }
 
     fn add_seed(&mut self, ask: &Ask<'a>, name: &PackageName) {
-        if let Some(Some(package)) = ask.package(name) {
+        if let Some(Some(package)) = ask.package(name)
+            && self.finished(package)
+        {
             self.packages.insert(name.clone(), package);
             self.seeds.insert(name.clone());
         }
+    }
+
+    /// Whether a package that is meant to be of the closure is wholly installed; one that is not is
+    /// remembered.
+    fn finished(&mut self, package: &'a Package) -> bool {
+        if package.unfinished.is_some() {
+            self.unfinished.insert(package.name.clone(), package);
+        }
+        package.unfinished.is_none()
     }
 
     /// Follows what is depended on, except into the base set.
@@ -93,7 +106,7 @@ impl<'a> PackageClosure<'a> {
                 let Some(Some(needed)) = ask.package(&relation.to) else {
                     continue;
                 };
-                if !needed.essential {
+                if !needed.essential && self.finished(needed) {
                     self.packages.insert(relation.to.clone(), needed);
                     todo.push(needed);
                 }
@@ -125,7 +138,10 @@ impl<'a> PackageClosure<'a> {
                 files.any(|f| f.path != *home && f.path.starts_with(home))
             };
             // one that brings a service of its own is that service, not a part of this one
-            if homes.iter().any(puts_into) && !package.files.iter().any(|f| is_service(&f.path)) {
+            if homes.iter().any(puts_into)
+                && !package.files.iter().any(|f| is_service(&f.path))
+                && self.finished(package)
+            {
                 self.packages.insert(name.clone(), package);
                 self.seeds.insert(name);
                 found = true;
@@ -330,7 +346,7 @@ fn owners_of_units(ask: &Ask<'_>, rules: &Rules, units: &UnitClosure<'_>) -> BTr
 
 /// The owners of a unit's file; of the administrator's version of a shipped one
 /// (`systemctl edit --full`) those of the shipped one.
-fn owners_of_fragment<'a>(ask: &Ask<'a>, fragment: &AbsPath) -> &'a [PackageName] {
+pub(crate) fn owners_of_fragment<'a>(ask: &Ask<'a>, fragment: &AbsPath) -> &'a [PackageName] {
     let owners = ask.owners(fragment).unwrap_or_default();
     let directory = std::path::Path::new("/etc/systemd/system");
     let shipped = fragment

@@ -95,6 +95,7 @@ fn compute(
     place::check(ask, &request)?;
     let (units, packages) = closures(ask, rules, &request)?;
     let mut warnings = review::host_unit(ask, &host_unit)?;
+    warnings.extend(review::left_out(&packages));
     let confined = confine::confined(host, &request)?;
     let config = config(
         ask,

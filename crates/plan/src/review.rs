@@ -6,6 +6,7 @@ use vss_model::{AbsPath, Confinement, UnitName};
 use crate::ask::Ask;
 use crate::facts::{NamedPath, PathFacts, PathKind, UnitFacts};
 use crate::outcome::{PlanError, Warning};
+use crate::packages::{PackageClosure, owners_of_fragment};
 use crate::paths::Scope;
 use crate::region::{Region, is_hosts_own, region};
 use crate::request::CreateRequest;
@@ -44,15 +45,26 @@ pub(crate) fn host_unit(ask: &Ask<'_>, unit: &UnitName) -> Result<Vec<Warning>, 
 /// Whether it is known what belongs to each unit that was asked for.
 ///
 /// # Errors
-/// Where no package, no path outside `/usr` and no `--copy` tells.
+/// Where the package that has the unit is half installed, and where no package and no path outside
+/// `/usr` tells; not with `--copy`.
 pub(crate) fn ownership(scope: &Scope<'_, '_>, request: &CreateRequest) -> Result<(), PlanError> {
-    if !scope.packages.seeds.is_empty() || !request.copy.is_empty() {
+    if !request.copy.is_empty() {
         return Ok(());
     }
     let is_own = |path: &AbsPath| region(path) != Region::Elsewhere || is_hosts_own(path);
     let names_own = |p: &NamedPath| p.kind != PathKind::Runtime && is_own(&p.path);
     for member in scope.units.members.values().filter(|m| m.requested) {
-        if !member.facts.paths.iter().any(names_own) {
+        let owners = owners_of_fragment(scope.ask, &member.facts.fragment);
+        let unfinished = |name| scope.packages.unfinished.get(name);
+        // whatever else is known: the paths of this package would be missing
+        if let Some(package) = owners.iter().find_map(unfinished) {
+            return Err(PlanError::Unfinished {
+                unit: member.facts.name.clone(),
+                package: package.name.clone(),
+                state: package.unfinished.clone().unwrap_or_default(),
+            });
+        }
+        if scope.packages.seeds.is_empty() && !member.facts.paths.iter().any(names_own) {
             return Err(PlanError::Unowned {
                 unit: member.facts.name.clone(),
                 file: member.facts.fragment.clone(),
@@ -60,6 +72,25 @@ pub(crate) fn ownership(scope: &Scope<'_, '_>, request: &CreateRequest) -> Resul
         }
     }
     Ok(())
+}
+
+/// What packages of the service have and the plan does not: those that are half installed, and
+/// what could not be read of the others.
+pub(crate) fn left_out(packages: &PackageClosure<'_>) -> Vec<Warning> {
+    let unfinished = packages.unfinished.iter().map(|(name, package)| {
+        let state = package.unfinished.clone().unwrap_or_default();
+        Warning::Unfinished {
+            package: name.clone(),
+            state,
+        }
+    });
+    let notes = packages.packages.iter().flat_map(|(name, package)| {
+        package.notes.iter().map(|note| Warning::LeftOut {
+            package: name.clone(),
+            note: note.clone(),
+        })
+    });
+    unfinished.chain(notes).collect()
 }
 
 /// The lines of a unit's files that are not in force, which the administrator may think they are.

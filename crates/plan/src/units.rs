@@ -84,8 +84,23 @@ impl UnitFacts {
         taken.last().filter(|v| !v.is_empty())
     }
 
+    /// The values of a key that name units. Of several units to trigger systemd keeps the first
+    /// (`config_parse_trigger_unit()`), of several services of a socket the last.
+    fn values_in_force<'s>(&'s self, key: &'s str) -> Vec<&'s str> {
+        let mut values = self.values(key);
+        match key {
+            "Unit" => values
+                .find(|v| values::is_taken(key, v))
+                .into_iter()
+                .collect(),
+            "Service" => self.last(key).into_iter().collect(),
+            _ => values.collect(),
+        }
+    }
+
     fn units_of(&self, key: &str) -> Vec<UnitName> {
-        self.values(key)
+        self.values_in_force(key)
+            .into_iter()
             .flat_map(values::unit_words)
             .filter_map(|name| self.meant(&name.parse().ok()?))
             .collect()
@@ -372,6 +387,32 @@ mod tests {
             };
             assert_eq!(names(unit.required()), [expected]);
             assert_eq!(names(unit.wanted()), [expected]);
+        }
+    }
+
+    #[test]
+    fn of_several_units_to_start_the_one_that_systemd_keeps_is_required() {
+        for (unit, settings, expected) in [
+            (
+                "a.timer",
+                &[("Unit", "one.service"), ("Unit", "two.service")][..],
+                "one.service",
+            ),
+            (
+                "a.path",
+                &[("Unit", "none"), ("Unit", "two.service")],
+                "two.service",
+            ),
+            (
+                "a.socket",
+                &[("Service", "one.service"), ("Service", "two.service")],
+                "two.service",
+            ),
+        ] {
+            let unit = UnitFacts::with(unit, settings);
+            let required = unit.required();
+            let names: Vec<&str> = required.iter().map(|(u, _)| u.as_str()).collect();
+            assert_eq!(names, [expected]);
         }
     }
 }

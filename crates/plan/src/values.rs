@@ -32,7 +32,10 @@ pub(crate) fn is_taken(key: &str, value: &str) -> bool {
         "CPUSchedulingPolicy" => is_one_of(&POLICIES),
         "IOSchedulingClass" => is_one_of(&CLASSES),
         "Service" => value.ends_with(".service") && value.parse::<UnitName>().is_ok(),
-        "Unit" => value.parse::<UnitName>().is_ok(),
+        // here a name has to have its type
+        "Unit" => value
+            .parse::<UnitName>()
+            .is_ok_and(|unit| unit.as_str() == value),
         _ => true,
     }
 }

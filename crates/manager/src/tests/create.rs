@@ -73,6 +73,17 @@ fn a_plan_changes_nothing() {
 }
 
 #[test]
+fn a_service_whose_package_is_half_configured_is_refused_by_its_name() {
+    let world = World::new();
+    let status = world.read("var/lib/dpkg/status");
+    let status = status.replace("install ok installed", "install ok half-configured");
+    world.write("var/lib/dpkg/status", &status);
+    let error = crate::create::plan(&world.host(), &request("web1")).unwrap_err();
+    let told = "the package demo, which has demo.service, is half-configured";
+    assert!(error.to_string().starts_with(told), "{error}");
+}
+
+#[test]
 fn a22_a_name_that_is_taken_is_refused() {
     let world = World::new();
     world.create("web1").unwrap();

@@ -1,4 +1,4 @@
-//! The installed packages with their relations resolved to one another.
+//! The packages with their relations resolved to one another.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,20 +10,24 @@ use super::version::Operator;
 use crate::Note;
 use crate::dependents::dependents;
 
-/// The installed packages.
+/// The packages, those that are wholly installed first.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     records: Vec<Record>,
+    /// The states of those that are not: of the last records.
+    states: Vec<String>,
     names: Vec<PackageName>,
     by_name: HashMap<String, Vec<usize>>,
     relations: Vec<Vec<Relation>>,
     native: String,
-    notes: Vec<Note>,
 }
 
 impl Catalogue {
     pub(crate) fn new(status: Status) -> Self {
-        let records = status.records;
+        let mut records = status.records;
+        let (unfinished, states): (Vec<Record>, Vec<String>) =
+            status.unfinished.into_iter().unzip();
+        records.extend(unfinished);
         let native = native_architecture(&records);
         let names = records.iter().map(|r| name_of(r, &native)).collect();
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
@@ -32,18 +36,11 @@ impl Catalogue {
         }
         let mut out = Self {
             records,
+            states,
             names,
             by_name,
             relations: Vec::new(),
             native,
-            notes: status
-                .left_out
-                .into_iter()
-                .map(|(name, reason)| Note {
-                    package: Some(PackageName(name)),
-                    reason,
-                })
-                .collect(),
         };
         let providers = Providers::new(&out.records);
         out.relations = (0..out.records.len())
@@ -65,8 +62,26 @@ impl Catalogue {
         &self.relations[n]
     }
 
-    pub(crate) fn notes(&self) -> &[Note] {
-        &self.notes
+    /// How many packages are wholly installed: the first ones.
+    fn installed(&self) -> usize {
+        self.records.len() - self.states.len()
+    }
+
+    /// The state of package `n`, where it is not wholly installed.
+    pub(crate) fn unfinished(&self, n: usize) -> Option<&str> {
+        let position = n.checked_sub(self.installed())?;
+        self.states.get(position).map(String::as_str)
+    }
+
+    /// The packages that are not wholly installed, with reasons.
+    pub(crate) fn notes(&self) -> Vec<Note> {
+        let unfinished = self.names[self.installed()..].iter().zip(&self.states);
+        unfinished
+            .map(|(name, state)| Note {
+                package: Some(name.clone()),
+                reason: format!("left out, as it is {state}"),
+            })
+            .collect()
     }
 
     /// The number of a package, by its name with or without an architecture.
@@ -98,7 +113,7 @@ impl Catalogue {
     }
 
     pub(crate) fn all_names(&self) -> Vec<PackageName> {
-        let mut out = self.names.clone();
+        let mut out = self.names[..self.installed()].to_vec();
         out.sort();
         out
     }
@@ -136,22 +151,37 @@ impl Catalogue {
         out
     }
 
-    /// The installed packages behind a relation: those of the first alternative that is installed,
-    /// as apt prefers them. Where it is a virtual package, all that provide it: which of them is
-    /// used, no database tells.
+    /// The packages behind a relation: those of the first alternative that is installed, as apt
+    /// prefers them, or else is half so. Where it is a virtual package, all that provide it: which
+    /// of them is used, no database tells.
     fn resolve(
         &self,
         from: usize,
         alternatives: &Alternatives,
         providers: &Providers,
     ) -> Vec<usize> {
+        let installed = self.resolve_among(self.installed(), from, alternatives, providers);
+        if installed.is_empty() && !self.states.is_empty() {
+            return self.resolve_among(self.records.len(), from, alternatives, providers);
+        }
+        installed
+    }
+
+    /// The same among the first `count` packages.
+    fn resolve_among(
+        &self,
+        count: usize,
+        from: usize,
+        alternatives: &Alternatives,
+        providers: &Providers,
+    ) -> Vec<usize> {
         for target in alternatives {
-            if let Some(real) = self.resolve_real(from, target) {
+            if let Some(real) = self.resolve_real(count, from, target) {
                 return vec![real];
             }
             let virtual_ones: Vec<usize> = providers
                 .of(target)
-                .filter(|&n| self.suits(from, n, target))
+                .filter(|&n| n < count && self.suits(from, n, target))
                 .collect();
             if !virtual_ones.is_empty() {
                 return virtual_ones;
@@ -160,13 +190,13 @@ impl Catalogue {
         Vec::new()
     }
 
-    fn resolve_real(&self, from: usize, target: &Target) -> Option<usize> {
+    fn resolve_real(&self, count: usize, from: usize, target: &Target) -> Option<usize> {
         let mut found: Vec<usize> = self
             .by_name
             .get(&target.name)?
             .iter()
             .copied()
-            .filter(|&n| self.suits(from, n, target))
+            .filter(|&n| n < count && self.suits(from, n, target))
             .filter(|&n| satisfies(&self.records[n].version, target.version.as_ref()))
             .collect();
         found.sort_by_key(|&n| self.architecture(n) != self.architecture(from));

@@ -18,6 +18,18 @@ pub(crate) struct Places<'a> {
     pub(crate) diversions: &'a Diversions,
 }
 
+impl Places<'_> {
+    /// Where the file that `package` lists as `path` really is; `None` where that is `path`.
+    pub(super) fn real(&self, path: &[u8], package: &str) -> Option<Vec<u8>> {
+        let diverted = match self.diversions.is_empty() {
+            true => None,
+            false => self.diversions.apply(path, package),
+        };
+        let spelled = self.spelling.rewrite(diverted.unwrap_or(path));
+        spelled.or_else(|| diverted.map(<[u8]>::to_vec))
+    }
+}
+
 /// Reads the list of the next package and appends what can't be used to `notes`. `false` where
 /// there is no such file.
 ///
@@ -81,17 +93,8 @@ fn add_line(
         }
         rewritten = Some(clean(text));
     }
-    if !places.diversions.is_empty() {
-        let current = rewritten.as_deref().unwrap_or(text);
-        if let Some(to) = places.diversions.apply(current, package) {
-            rewritten = Some(to.to_vec());
-        }
-    }
-    if let Some(spelled) = places
-        .spelling
-        .rewrite(rewritten.as_deref().unwrap_or(text))
-    {
-        rewritten = Some(spelled);
+    if let Some(real) = places.real(rewritten.as_deref().unwrap_or(text), package) {
+        rewritten = Some(real);
     }
     let range = match rewritten {
         None => line,

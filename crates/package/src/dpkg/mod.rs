@@ -1,8 +1,9 @@
 //! dpkg's database, read as files (dpkg(1), FILES).
 //!
 //! Two readings, each done once and when first asked for: `Catalogue`, the status file with its
-//! relations resolved, and `Index`, the file lists of all installed packages. Nothing is locked:
-//! dpkg replaces its status file whole, and while it is at work its journal says so.
+//! relations resolved, and `Index`, the file lists of its packages. Nothing is locked:
+//! dpkg replaces its status file whole, and while it is at work its journal says so. After the lists
+//! both are looked at again, so that a change between the two readings does not pass unseen.
 
 mod catalogue;
 mod diversions;
@@ -15,6 +16,7 @@ mod version;
 use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -68,14 +70,36 @@ pub(crate) fn lists_itself(root: &Path) -> Result<bool> {
 pub struct Dpkg {
     admin: PathBuf,
     spelling: Spelling,
-    catalogue: OnceLock<Catalogue>,
+    catalogue: OnceLock<(Stamp, Catalogue)>,
     index: OnceLock<Lists>,
+}
+
+/// What tells a status file from the one that takes its place.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Result<Self> {
+        let metadata = path.metadata().map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            file: (metadata.dev(), metadata.ino()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
 }
 
 /// What the file lists say.
 #[derive(Debug)]
 struct Lists {
     index: Index,
+    /// What the lists were read with.
+    diversions: Diversions,
     /// The packages that have none: the paths of these are not known.
     missing: Vec<usize>,
     notes: Vec<Note>,
@@ -121,12 +145,30 @@ impl Dpkg {
     }
 
     fn catalogue(&self) -> Result<&Catalogue> {
+        Ok(&self.stamped()?.1)
+    }
+
+    fn stamped(&self) -> Result<&(Stamp, Catalogue)> {
         if let Some(known) = self.catalogue.get() {
             return Ok(known);
         }
         self.refuse_unfinished()?;
-        let read = Catalogue::new(status::read(&self.admin.join("status"))?);
+        let path = self.admin.join("status");
+        // before it is read: one that is replaced meanwhile is taken for changed
+        let stamp = Stamp::of(&path)?;
+        let read = (stamp, Catalogue::new(status::read(&path)?));
         Ok(self.catalogue.get_or_init(|| read))
+    }
+
+    /// Refuses what is of two states: that dpkg has changed packages since the status file was read.
+    fn refuse_changed(&self) -> Result<()> {
+        self.refuse_unfinished()?;
+        let path = self.admin.join("status");
+        if Stamp::of(&path)? == self.stamped()?.0 {
+            Ok(())
+        } else {
+            Err(Error::Busy { path })
+        }
     }
 
     /// While dpkg works, each change stands in a numbered file in `updates/` until the status file
@@ -182,17 +224,22 @@ impl Dpkg {
             if !found {
                 // no path comes: the package has none
                 index.end_package();
-                missing.push(n);
-                reasons.push("taken as without files: it has no list of them".to_owned());
+                // one that is half installed may not have got so far
+                if catalogue.unfinished(n).is_none() {
+                    missing.push(n);
+                    reasons.push("taken as without files: it has no list of them".to_owned());
+                }
             }
             notes.extend(reasons.into_iter().map(|reason| Note {
                 package: Some(catalogue.name(n).clone()),
                 reason,
             }));
         }
+        self.refuse_changed()?;
         index.finish();
         Ok(Lists {
             index,
+            diversions,
             missing,
             notes,
         })
@@ -243,10 +290,15 @@ impl Dpkg {
 
     /// The paths of a package's configuration, spelled as in the index. The status file has those
     /// of a configured package; `info/*.conffiles` is what the package itself says.
-    fn conffiles(&self, record: &Record) -> Result<HashSet<Vec<u8>>> {
+    fn conffiles(&self, record: &Record, diversions: &Diversions) -> Result<HashSet<Vec<u8>>> {
+        let places = Places {
+            spelling: &self.spelling,
+            diversions,
+        };
         let mut out: HashSet<Vec<u8>> = HashSet::new();
         let mut add = |path: &[u8]| {
-            out.insert(self.spelling.rewrite(path).unwrap_or_else(|| path.to_vec()));
+            let real = places.real(path, &record.name);
+            out.insert(real.unwrap_or_else(|| path.to_vec()));
         };
         record.conffiles.iter().for_each(|path| add(path));
         let mut text = Vec::new();
@@ -302,7 +354,7 @@ impl PackageDb for Dpkg {
         if lists.missing.contains(&number) {
             return Err(self.no_list(number, &lists.missing)?);
         }
-        let conffiles = self.conffiles(record)?;
+        let conffiles = self.conffiles(record, &lists.diversions)?;
         let mut files: Vec<PackageFile> = lists
             .index
             .paths(number)
@@ -318,13 +370,20 @@ impl PackageDb for Dpkg {
             .collect();
         files.sort();
         files.dedup();
+        let name = catalogue.name(number);
+        let notes = lists
+            .notes
+            .iter()
+            .filter(|note| note.package.as_ref() == Some(name));
         Ok(Some(Package {
-            name: catalogue.name(number).clone(),
+            name: name.clone(),
             version: record.version.clone(),
             source: record.source.clone(),
             essential: record.essential,
             relations: catalogue.relations(number).to_vec(),
             files,
+            unfinished: catalogue.unfinished(number).map(str::to_owned),
+            notes: notes.map(|note| note.reason.clone()).collect(),
         }))
     }
 
@@ -341,7 +400,7 @@ impl PackageDb for Dpkg {
     }
 
     fn notes(&self) -> Result<Vec<Note>> {
-        let mut out: Vec<Note> = self.catalogue()?.notes().to_vec();
+        let mut out = self.catalogue()?.notes();
         out.extend(self.lists()?.notes.iter().cloned());
         out.sort();
         Ok(out)

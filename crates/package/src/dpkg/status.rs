@@ -8,7 +8,7 @@ use super::lines::{self, Lines};
 use super::relation::{self, Alternatives, Target};
 use crate::error::{Error, Result};
 
-/// An installed package, as the status file has it.
+/// A package, as the status file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Record {
     pub(crate) name: String,
@@ -27,8 +27,8 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     pub(crate) records: Vec<Record>,
-    /// Packages that are neither installed nor gone: name, and why each was left out.
-    pub(crate) left_out: Vec<(String, String)>,
+    /// Packages that are neither installed nor gone, each with its state.
+    pub(crate) unfinished: Vec<(Record, String)>,
 }
 
 /// The fields that matter; all others, descriptions above all, are passed over as they are read.
@@ -87,7 +87,7 @@ pub(crate) fn read(path: &Path) -> Result<Status> {
             take_paragraph(&paragraph, &lines, &mut status)?;
         }
     }
-    if status.records.is_empty() && status.left_out.is_empty() {
+    if status.records.is_empty() && status.unfinished.is_empty() {
         return Err(lines.corrupt("no package is installed according to it"));
     }
     Ok(status)
@@ -138,7 +138,7 @@ fn read_paragraph(lines: &mut Lines<'_>) -> Result<Option<Paragraph>> {
     }
 }
 
-/// Files a paragraph under installed, left out, or gone.
+/// Files a paragraph under installed, unfinished, or gone.
 fn take_paragraph(paragraph: &Paragraph, lines: &Lines<'_>, status: &mut Status) -> Result<()> {
     let name = paragraph.text("package");
     // The name becomes a part of file names below info/, so nothing but dpkg's own set may pass.
@@ -164,11 +164,11 @@ fn take_paragraph(paragraph: &Paragraph, lines: &Lines<'_>, status: &mut Status)
         // What is gone, or left its configuration behind only, is nothing to tell.
         [_, _, "not-installed" | "config-files"] => {}
         [_, "ok", state] => status
-            .left_out
-            .push((name, format!("left out, as it is {state}"))),
-        [_, flag, state] => status.left_out.push((
-            name,
-            format!("left out, as it is {state} and marked {flag}"),
+            .unfinished
+            .push((record(paragraph, name, architecture), (*state).to_owned())),
+        [_, flag, state] => status.unfinished.push((
+            record(paragraph, name, architecture),
+            format!("{state} and marked {flag}"),
         )),
         _ => {
             return Err(lines.corrupt(format!(

@@ -220,7 +220,12 @@ impl<'a> Resolver<'a> {
                 let met: Vec<_> = all.iter().filter_map(|d| self.resolve(from, d)).collect();
                 (!met.is_empty() || all.is_empty()).then(|| met.into_iter().flatten().collect())
             }
-            Dependency::Or(any) => any.iter().find_map(|d| self.resolve(from, d)),
+            // The first that is met; one of which only a part is there is the last resort.
+            Dependency::Or(any) => {
+                let mut met = any.iter().filter(|d| self.is_met(d));
+                met.find_map(|d| self.resolve(from, d))
+                    .or_else(|| any.iter().find_map(|d| self.resolve(from, d)))
+            }
             Dependency::With(_) | Dependency::Without(_) => some(self.all(dependency)),
             Dependency::If {
                 then,
@@ -311,4 +316,55 @@ impl<'a> Resolver<'a> {
 
 fn some(set: BTreeSet<usize>) -> Option<BTreeSet<usize>> {
     (!set.is_empty()).then_some(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dependency::parse_rich;
+    use super::*;
+
+    fn record(name: &str) -> Record {
+        let provided = Capability {
+            name: name.to_owned(),
+            flags: EQUAL,
+            version: "1-1".to_owned(),
+        };
+        Record {
+            name: name.to_owned(),
+            version: "1-1".to_owned(),
+            architecture: NOARCH.to_owned(),
+            source: name.to_owned(),
+            provides: vec![provided],
+            relations: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// What this dependency leads to where these packages are installed.
+    fn resolved(dependency: &str, installed: &[&str]) -> Vec<String> {
+        let mut records: Vec<Record> = installed.iter().map(|name| record(name)).collect();
+        let mut asking = record("asking");
+        asking.relations = vec![(RelationKind::Depends, parse_rich(dependency).unwrap())];
+        records.push(asking);
+        let catalogue = Catalogue::new(records, |_| Vec::new());
+        let relations = catalogue.relations(installed.len());
+        relations.iter().map(|r| r.to.0.clone()).collect()
+    }
+
+    #[test]
+    fn of_alternatives_the_first_that_is_met_counts() {
+        for (dependency, installed, expected) in [
+            ("(a or b)", &["a", "b"][..], &["a"][..]),
+            ("(a or b)", &["b"], &["b"]),
+            ("((a and b) or c)", &["a", "b", "c"], &["a", "b"]),
+            ("((a and b) or c)", &["a", "c"], &["c"]),
+            ("(((a and b) or d) or c)", &["a", "c"], &["c"]),
+            // none is: what is there of one
+            ("((a and b) or c)", &["a"], &["a"]),
+            ("(a if b)", &["a"], &[]),
+            ("((a if b) or c)", &["b", "c"], &["c"]),
+        ] {
+            assert_eq!(resolved(dependency, installed), expected, "{dependency}");
+        }
+    }
 }

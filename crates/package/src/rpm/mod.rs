@@ -270,7 +270,7 @@ impl PackageDb for Rpm {
             catalogue,
             index,
             flags,
-            ..
+            notes,
         } = self.content()?;
         let Some(number) = catalogue.find(name) else {
             return Ok(None);
@@ -286,14 +286,21 @@ impl PackageDb for Rpm {
             .collect();
         files.sort();
         files.dedup();
+        let name = catalogue.name(number);
+        let notes = notes
+            .iter()
+            .filter(|note| note.package.as_ref() == Some(name));
         Ok(Some(Package {
-            name: catalogue.name(number).clone(),
+            name: name.clone(),
             version: record.version.clone(),
             source: record.source.clone(),
             // rpm marks none; those that every host has are in the plan's base set
             essential: false,
             relations: catalogue.relations(number).to_vec(),
             files,
+            // rpm has no such states: a package is in its database or not
+            unfinished: None,
+            notes: notes.map(|note| note.reason.clone()).collect(),
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use vss_model::RelationKind::{Depends, Suggests};
 
-use vss_plan::Fate;
+use vss_plan::{Fate, PlanError, Warning};
 
 use crate::WEB;
 use crate::world::{World, fate, path, request, unit_name};
@@ -200,4 +200,121 @@ fn an_edited_unit_is_of_the_package_that_ships_it() {
     world.file("/etc/systemd/system/web.service", "");
     let plan = world.plan(&request()).unwrap();
     assert_eq!(fate(&plan, "/etc/web"), "copy tree");
+}
+
+/// A server with a module that is in this state.
+fn world_with_a_module(state: Option<&str>) -> World {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/web/", "/etc/web/web.conf"]);
+    world.package(
+        "web-mod",
+        "mod",
+        &[(Depends, "web")],
+        &["/etc/web/mods/mod.load", "/etc/mod/", "/etc/mod/mod.ini"],
+    );
+    world.package_mut("web-mod").unfinished = state.map(str::to_owned);
+    world
+}
+
+#[test]
+fn a_package_that_is_half_installed_is_left_out_and_told() {
+    let plan = world_with_a_module(None).plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/mod"), "copy tree");
+    for (state, remedy) in [
+        ("half-configured", "`dpkg --configure -a`"),
+        (
+            "half-installed and marked reinstreq",
+            "`apt-get install --reinstall web-mod`",
+        ),
+    ] {
+        let plan = world_with_a_module(Some(state)).plan(&request()).unwrap();
+        assert_eq!(fate(&plan, "/etc/mod"), "");
+        assert!(plan.packages.iter().all(|p| p.name != "web-mod".into()));
+        let shown: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+        let told =
+            format!("the package web-mod is {state}, so nothing of it is brought: {remedy} first");
+        assert!(shown.contains(&told), "{shown:?}");
+    }
+}
+
+#[test]
+fn dependencies_that_are_half_installed_are_told_and_strangers_are_not() {
+    let mut world = World::new();
+    world.package("web", "web", &[(Depends, "lang")], &[WEB, "/etc/web/"]);
+    world.package("lang", "lang", &[], &["/etc/lang/"]);
+    world.package("other", "other", &[], &["/etc/other/"]);
+    for name in ["lang", "other"] {
+        world.package_mut(name).unfinished = Some("unpacked".to_owned());
+    }
+    let plan = world.plan(&request()).unwrap();
+    let told: Vec<_> = plan
+        .warnings
+        .iter()
+        .filter_map(|w| match w {
+            Warning::Unfinished { package, .. } => Some(package.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, ["lang"]);
+}
+
+#[test]
+fn a_service_whose_own_package_is_half_installed_is_refused_by_its_name() {
+    let mut world = World::new();
+    world.package(
+        "bare",
+        "bare",
+        &[],
+        &["/usr/lib/systemd/system/bare.service"],
+    );
+    world.unit("bare.service", &[("StateDirectory", "/var/lib/bare")]);
+    let mut request = request();
+    request.units = vec![unit_name("bare")];
+    world.plan(&request).unwrap();
+    world.package_mut("bare").unfinished = Some("half-configured".to_owned());
+    let error = world.plan(&request).unwrap_err();
+    assert!(matches!(error, PlanError::Unfinished { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "the package bare, which has bare.service, is half-configured, so what the unit needs \
+         can't be found out; `dpkg --configure -a` first"
+    );
+    // what others of the service have does not make up for it
+    world.package("bare-bin", "bare", &[], &["/usr/sbin/bare"]);
+    world.unit("bare.service", &[("ExecStart", "/usr/sbin/bare")]);
+    assert_eq!(world.plan(&request).unwrap_err(), error);
+    world.file("/etc/bare.conf", "");
+    request.copy = vec![path("/etc/bare.conf")];
+    world.plan(&request).unwrap();
+}
+
+#[test]
+fn a_directory_with_files_of_a_half_installed_stranger_is_not_taken_whole() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB, "/etc/shared/", "/etc/shared/web"]);
+    let plan = world.plan(&request()).unwrap();
+    assert_eq!(fate(&plan, "/etc/shared"), "copy tree");
+    world.package(
+        "other",
+        "other",
+        &[],
+        &["/etc/shared/", "/etc/shared/other"],
+    );
+    world.package_mut("other").unfinished = Some("unpacked".to_owned());
+    let plan = world.plan(&request()).unwrap();
+    assert_ne!(fate(&plan, "/etc/shared"), "copy tree");
+}
+
+#[test]
+fn what_could_not_be_read_of_a_package_of_the_service_is_told() {
+    let mut world = World::new();
+    world.package("web", "web", &[], &[WEB]);
+    let note = "a relation was left out that can't be read, \"(a or\"";
+    world.package_mut("web").notes = vec![note.to_owned()];
+    let plan = world.plan(&request()).unwrap();
+    let told = Warning::LeftOut {
+        package: "web".into(),
+        note: note.to_owned(),
+    };
+    assert!(plan.warnings.contains(&told), "{:?}", plan.warnings);
 }

@@ -155,8 +155,14 @@ impl World {
             essential: false,
             relations: relations.iter().map(relation).collect(),
             files: listed,
+            unfinished: None,
+            notes: Vec::new(),
         };
         self.packages.insert(name.into(), package);
+    }
+
+    pub(crate) fn package_mut(&mut self, name: &str) -> &mut Package {
+        self.packages.get_mut(&PackageName::from(name)).unwrap()
     }
 
     pub(crate) fn remove_package(&mut self, name: &str) {
