@@ -50,9 +50,11 @@ impl Lab {
         let slave = rustix::fs::open(&*name, flags, rustix::fs::Mode::empty()).unwrap();
         resize(&master, 24, 80);
         let end = || Stdio::from(slave.try_clone().unwrap());
-        // A session of its own, with its stdin as the controlling terminal.
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", PROGRAM]).args(args);
+        // A session of its own, with its stdin as the controlling terminal; who runs tests in the
+        // background may have SIGINT ignored, which programs keep to, and nobody at a terminal has.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT,QUIT", "setsid", "--ctty", PROGRAM]);
+        command.args(args);
         command.stdin(end()).stdout(end()).stderr(end());
         command.env("TERM", "xterm");
         more(&mut command);
