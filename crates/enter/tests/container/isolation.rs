@@ -407,6 +407,7 @@ fn the_command_is_in_the_cgroups_of_the_first_process() {
     });
     let Some(group) = made else {
         eprintln!("SKIPPED, needs a cgroup hierarchy that can be written to");
+        assert!(std::env::var_os("CI").is_none(), "no cgroup can be made");
         return;
     };
     let fixture = container(&["--cgroup", group.to_str().unwrap()]).unwrap();
