@@ -129,11 +129,14 @@ pub trait Networks {
     fn info(&self, name: &str) -> Result<Option<NetworkInfo>, NetworkError>;
 
     /// Has a network up. The project's own is defined from the file on its first use and started
-    /// where it isn't; any other has to be up already. Several callers at once are fine.
+    /// where it isn't; any other has to be up already. Several callers at once are fine. The outcome
+    /// is the network's bridge on the host, where a container needs nothing but a port of it, and
+    /// `None` where libvirt has to make its interface: a network may have a bandwidth, VLANs, a
+    /// profile of its ports.
     ///
     /// # Errors
     /// Where the network isn't up in the end.
-    fn ensure(&self, name: &str, definition: &Path) -> Result<(), NetworkError>;
+    fn ensure(&self, name: &str, definition: &Path) -> Result<Option<String>, NetworkError>;
 
     /// Takes the project's own network away, if it is as the file defines it and no domain is on it:
     /// one that an administrator gave other addresses is theirs. Says whether it was taken away. To
@@ -275,22 +278,25 @@ impl Libvirt {
         }
     }
 
-    /// Starts the own network, and says whether it is up: it isn't where it was taken away
-    /// meanwhile. Where two callers start at once, one of them fails and finds it up.
-    fn started(&self, name: &str, network: &Network) -> Result<bool, NetworkError> {
-        let seen = || -> Result<_> { Ok((is_active(network)?, describe(network, name)?)) };
-        let Some((active, xml)) = unless_gone(seen())? else {
-            return Ok(false);
+    /// Starts the own network, and describes it: `None` where it was taken away meanwhile. Where two
+    /// callers start at once, one of them fails and finds it up.
+    fn started(
+        &self,
+        name: &str,
+        network: &Network,
+    ) -> Result<Option<read::NetworkXml>, NetworkError> {
+        let Some((active, xml)) = unless_gone(seen(network, name))? else {
+            return Ok(None);
         };
         if active {
-            return Ok(true);
+            return Ok(Some(xml));
         }
         if let Some((address, prefix)) = xml.address {
             let own = xml.bridge.as_deref().unwrap_or_default();
             if let Some(user) = routes::collision(address, prefix, own) {
                 // The other caller's bridge may have got its address just now.
                 if self.is_network_active(name)? == Some(true) {
-                    return Ok(true);
+                    return Ok(Some(xml));
                 }
                 return Err(NetworkError::Collision {
                     name: name.to_owned(),
@@ -299,17 +305,27 @@ impl Libvirt {
             }
         }
         match network.create() {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(Some(xml)),
             Err(error) => {
                 self.reopened()?;
                 match self.is_network_active(name)? {
-                    Some(true) => Ok(true),
+                    Some(true) => Ok(Some(xml)),
                     Some(false) => Err(refused(format!("start the network {name}"))(error).into()),
-                    None => Ok(false),
+                    None => Ok(None),
                 }
             }
         }
     }
+}
+
+/// Whether a network is up, and what it is.
+fn seen(network: &Network, name: &str) -> Result<(bool, read::NetworkXml)> {
+    Ok((is_active(network)?, describe(network, name)?))
+}
+
+/// The bridge, where a container needs nothing but a port of it.
+fn port_of(network: read::NetworkXml) -> Option<String> {
+    network.bridge.filter(|_| network.is_plain)
 }
 
 /// What [`Networks::info`] asks libvirt.
@@ -375,20 +391,24 @@ impl Networks for Libvirt {
         }))
     }
 
-    fn ensure(&self, name: &str, definition: &Path) -> Result<(), NetworkError> {
+    fn ensure(&self, name: &str, definition: &Path) -> Result<Option<String>, NetworkError> {
         if name == NetworkChoice::OWN {
             for _ in 0..ATTEMPTS {
                 let network = self.defined(name, definition)?;
-                if self.started(name, &network)? {
-                    return Ok(());
+                if let Some(xml) = self.started(name, &network)? {
+                    return Ok(port_of(xml));
                 }
             }
         }
+        let found = self.ask(|connection| match lookup(connection, name)? {
+            Some(network) => unless_gone(seen(&network, name)),
+            None => Ok(None),
+        })?;
         let name = name.to_owned();
-        match self.is_network_active(&name)? {
+        match found {
             None => Err(NetworkError::Missing { name }),
-            Some(false) => Err(NetworkError::Inactive { name }),
-            Some(true) => Ok(()),
+            Some((false, _)) => Err(NetworkError::Inactive { name }),
+            Some((true, xml)) => Ok(port_of(xml)),
         }
     }
 

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use roxmltree::{Document, Node, ParsingOptions};
 use vss_model::{MacAddress, SecurityContext};
 
+use crate::xml::NAMESPACE;
+
 /// Far beyond any real description; a domain with 4000 disks has less.
 const MAX_BYTES: usize = 4 << 20;
 const MAX_NODES: u32 = 200_000;
@@ -62,8 +64,24 @@ pub(crate) struct Usage {
     pub(crate) interfaces: usize,
 }
 
-/// Adds what a domain's interfaces on the network use.
+/// Adds what a domain's interfaces on the network use: those that libvirt made, and those that it is
+/// told of in the domain's metadata.
 pub(crate) fn add_usage(domain: &Document<'_>, network: &str, usage: &mut Usage) {
+    let ours = |tag| (NAMESPACE, tag);
+    let marks = child(domain.root_element(), "metadata")
+        .into_iter()
+        .flat_map(|n| n.children().filter(|n| n.has_tag_name(ours("sandbox"))));
+    let noted = marks
+        .flat_map(|n| n.children().filter(|n| n.has_tag_name(ours("interface"))))
+        .filter(|n| n.attribute("network") == Some(network));
+    for interface in noted {
+        usage.interfaces += 1;
+        let address = interface.attribute("address");
+        usage
+            .addresses
+            .extend(address.and_then(|a| a.parse::<Ipv4Addr>().ok()));
+        usage.macs.extend(interface.attribute("mac").and_then(mac));
+    }
     let devices = child(domain.root_element(), "devices");
     for interface in devices.into_iter().flat_map(|d| children(d, "interface")) {
         let on_network = child(interface, "source")
@@ -100,6 +118,40 @@ pub(crate) struct NetworkXml {
     pub(crate) ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
     pub(crate) hosts: Vec<Ipv4Addr>,
     pub(crate) macs: Vec<MacAddress>,
+    /// Whether a container needs nothing but a port of the bridge: no share of a bandwidth, VLAN or
+    /// profile, no other length of packets, no table of addresses that libvirt keeps.
+    pub(crate) is_plain: bool,
+}
+
+/// Elements of a network that say nothing of how its ports are to be made.
+const OF_THE_HOST: [&str; 12] = [
+    "bridge",
+    "description",
+    "dns",
+    "domain",
+    "forward",
+    "ip",
+    "mac",
+    "metadata",
+    "name",
+    "route",
+    "title",
+    "uuid",
+];
+/// Ways for a network to lead on that have a bridge of libvirt's own; without one, it leads nowhere.
+const WITH_OWN_BRIDGE: [&str; 3] = ["nat", "open", "route"];
+
+fn is_plain(network: Node<'_, '_>) -> bool {
+    let is_known = |n: Node<'_, '_>| {
+        // in a namespace are options for dnsmasq
+        n.tag_name().namespace().is_some() || OF_THE_HOST.contains(&n.tag_name().name())
+    };
+    let bridge = child(network, "bridge");
+    let keeps_table = bridge.and_then(|n| n.attribute("macTableManager"));
+    let mode = child(network, "forward").map(|n| n.attribute("mode").unwrap_or("nat"));
+    network.children().filter(Node::is_element).all(is_known)
+        && keeps_table.is_none_or(|manager| manager == "kernel")
+        && mode.is_none_or(|mode| WITH_OWN_BRIDGE.contains(&mode))
 }
 
 /// Reads a network (<https://libvirt.org/formatnetwork.html>).
@@ -125,6 +177,7 @@ pub(crate) fn network(text: &str) -> Result<NetworkXml, String> {
         ranges: Vec::new(),
         hosts: Vec::new(),
         macs: Vec::new(),
+        is_plain: is_plain(root),
     };
     let is_v4 = |n: &Node<'_, '_>| matches!(n.attribute("family"), None | Some("ipv4"));
     for ip in children(root, "ip").filter(is_v4) {
@@ -198,6 +251,29 @@ mod tests {
     }
 
     #[test]
+    fn a_network_that_asks_more_than_a_port_is_told_from_a_plain_one() {
+        let is_plain = |text: &str| network(text).unwrap().is_plain;
+        assert!(is_plain(DEFAULT));
+        assert!(is_plain(include_str!("../../../units/network.xml")));
+        let with = |more: &str| is_plain(&format!("<network><name>n</name>{more}</network>"));
+        assert!(with("<bridge name='b' macTableManager='kernel'/>"));
+        assert!(with("<forward mode='open'/><ip address='10.0.0.1'/>"));
+        for more in [
+            "<bandwidth><inbound average='100'/></bandwidth>",
+            "<mtu size='1400'/>",
+            "<vlan><tag id='4'/></vlan>",
+            "<virtualport type='openvswitch'/>",
+            "<portgroup name='p' default='yes'/>",
+            "<port isolated='yes'/>",
+            "<bridge name='b' macTableManager='libvirt'/>",
+            "<forward mode='bridge'/>",
+            "<something-new/>",
+        ] {
+            assert!(!with(more), "{more}");
+        }
+    }
+
+    #[test]
     fn an_odd_netmask_is_no_address() {
         let with = |ip: &str| network(&format!("<network><name>n</name>{ip}</network>"));
         let address = |ip: &str| with(ip).unwrap().address;
@@ -251,6 +327,19 @@ mod tests {
           <interface type='network'><mac address='52:54:00:00:00:01'/><source network='n'/><ip address='10.0.0.5' family='ipv4' prefix='24'/><ip address='fe80::1' family='ipv6'/></interface>
           <interface type='network'><mac address='52:54:00:00:00:02'/><source network='other'/><ip address='10.1.0.5'/></interface>
         </devices></domain>";
+        let mut usage = Usage::default();
+        add_usage(&parse(domain).unwrap(), "n", &mut usage);
+        assert_eq!(usage.addresses, [Ipv4Addr::new(10, 0, 0, 5)]);
+        assert_eq!(usage.macs, ["52:54:00:00:00:01".parse().unwrap()]);
+        assert_eq!(usage.interfaces, 1);
+    }
+
+    #[test]
+    fn interfaces_that_libvirt_did_not_make_are_found() {
+        let domain = "<domain><metadata><vss:sandbox xmlns:vss='urn:virt-sandbox:domain:1'>
+            <vss:interface network='n' mac='52:54:00:00:00:01' address='10.0.0.5'/>
+            <vss:interface network='other' mac='52:54:00:00:00:02' address='10.1.0.5'/>
+          </vss:sandbox><interface network='n' address='10.0.0.7'/></metadata></domain>";
         let mut usage = Usage::default();
         add_usage(&parse(domain).unwrap(), "n", &mut usage);
         assert_eq!(usage.addresses, [Ipv4Addr::new(10, 0, 0, 5)]);

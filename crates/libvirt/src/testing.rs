@@ -164,7 +164,7 @@ impl Networks for FakeNetworks {
         Ok(lock(&self.0).get(name).cloned())
     }
 
-    fn ensure(&self, name: &str, _definition: &Path) -> Result<(), NetworkError> {
+    fn ensure(&self, name: &str, _definition: &Path) -> Result<Option<String>, NetworkError> {
         let mut networks = lock(&self.0);
         let own = name == NetworkChoice::OWN;
         if own {
@@ -177,7 +177,7 @@ impl Networks for FakeNetworks {
         match networks.get(&name) {
             None => Err(NetworkError::Missing { name }),
             Some(info) if !info.active => Err(NetworkError::Inactive { name }),
-            Some(_) => Ok(()),
+            Some(info) => Ok(Some(info.bridge.clone())),
         }
     }
 

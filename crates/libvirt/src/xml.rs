@@ -38,6 +38,9 @@ pub enum XmlError {
 
 /// The domain XML of the LXC driver.
 ///
+/// An interface with a bridge is the runner's to make, and the domain has a network of its own without
+/// any.
+///
 /// The label is static and relabelling is off: the content was labelled once, by handle. Every
 /// event that would have libvirt restart the domain destroys it, as the host unit decides on
 /// restarts. A size in memory is rounded down to whole KiB.
@@ -49,22 +52,13 @@ pub fn domain_xml(spec: &DomainSpec) -> Result<String, XmlError> {
     out.element("domain", &[("type", "lxc")], |out| {
         out.text("name", spec.name.as_str())?;
         out.text("uuid", &spec.uuid.to_string())?;
-        out.element("metadata", &[], |out| {
-            out.empty(
-                "vss:sandbox",
-                &[
-                    ("xmlns:vss", NAMESPACE),
-                    ("name", spec.name.as_str()),
-                    ("uuid", &spec.uuid.to_string()),
-                ],
-            )
-        })?;
+        out.element("metadata", &[], |out| mark(out, spec))?;
         out.text_with("memory", &[("unit", "KiB")], &spec.memory_kib.to_string())?;
         if let Some(users) = spec.private_users {
             out.element("idmap", &[], |out| idmap(out, users))?;
         }
         out.element("os", &[], |out| boot(out, spec))?;
-        if spec.interfaces.is_empty() {
+        if made_by_libvirt(spec).next().is_none() {
             // Without it, and without an interface, a container shares the host's network.
             out.element("features", &[], |out| out.empty("privnet", &[]))?;
         }
@@ -77,6 +71,45 @@ pub fn domain_xml(spec: &DomainSpec) -> Result<String, XmlError> {
     let mut text = String::from_utf8_lossy(&out.0.into_inner()).into_owned();
     text.push('\n');
     Ok(text)
+}
+
+/// The element that marks a domain as this project's. It tells of the interfaces that libvirt does
+/// not make, so that whoever asks libvirt who uses a network finds them.
+fn mark(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
+    let uuid = spec.uuid.to_string();
+    let attributes = [
+        ("xmlns:vss", NAMESPACE),
+        ("name", spec.name.as_str()),
+        ("uuid", &uuid),
+    ];
+    let mut others = spec.interfaces.iter().filter(|i| i.bridge.is_some());
+    let Some(first) = others.next() else {
+        return out.empty("vss:sandbox", &attributes);
+    };
+    out.element("vss:sandbox", &attributes, |out| {
+        std::iter::once(first)
+            .chain(others)
+            .try_for_each(|interface| note(out, interface))
+    })
+}
+
+fn note(out: &mut Xml, interface: &Interface) -> Result<(), XmlError> {
+    out.empty(
+        "vss:interface",
+        &[
+            ("device", &interface.device),
+            ("network", &interface.network),
+            ("bridge", interface.bridge.as_deref().unwrap_or_default()),
+            ("mac", &interface.mac.to_string()),
+            ("address", &interface.address.to_string()),
+            ("prefix", &interface.prefix.to_string()),
+            ("gateway", &interface.gateway.to_string()),
+        ],
+    )
+}
+
+fn made_by_libvirt(spec: &DomainSpec) -> impl Iterator<Item = &Interface> {
+    spec.interfaces.iter().filter(|i| i.bridge.is_none())
 }
 
 /// User and group 0 inside, and all after it, for the same numbers on the host.
@@ -111,7 +144,7 @@ fn devices(out: &mut Xml, spec: &DomainSpec) -> Result<(), XmlError> {
     for filesystem in &spec.filesystems {
         mount(out, filesystem, spec.private_users.is_some())?;
     }
-    for interface in &spec.interfaces {
+    for interface in made_by_libvirt(spec) {
         link(out, interface)?;
     }
     out.empty("console", &[("type", "pty")])

@@ -55,6 +55,7 @@ fn whole() -> DomainSpec {
             gateway: [10, 203, 240, 1].into(),
             device: "eth0".to_owned(),
             isolated: true,
+            bridge: None,
         }],
         label: Some("system_u:system_r:container_t:s0:c1,c2".parse().unwrap()),
         ..plain()
@@ -92,6 +93,13 @@ fn a_domain_without_an_interface() {
 #[test]
 fn a_domain_with_an_interface_and_a_label() {
     compare("whole.xml", &whole());
+}
+
+#[test]
+fn a_domain_whose_interface_the_runner_makes() {
+    let mut spec = whole();
+    spec.interfaces[0].bridge = Some("virbr-sandbox".to_owned());
+    compare("bridge.xml", &spec);
 }
 
 #[test]

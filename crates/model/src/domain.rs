@@ -66,7 +66,7 @@ pub struct Interface {
     pub network: String,
     /// Its hardware address.
     pub mac: MacAddress,
-    /// Set by libvirt before the first process runs.
+    /// Set before systemd runs.
     pub address: Ipv4Addr,
     /// Bits of the network part.
     pub prefix: u8,
@@ -76,4 +76,8 @@ pub struct Interface {
     pub device: String,
     /// Whether the bridge keeps it from reaching other isolated ports: its neighbours.
     pub isolated: bool,
+    /// The bridge that the runner connects it to, where nothing but a bridge is asked of the network;
+    /// `None` where libvirt makes the interface. Known at each start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
 }

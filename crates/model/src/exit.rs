@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 /// Those that the container's first process ends with where it could not set the container up.
-pub const OF_INIT: RangeInclusive<u8> = 180..=192;
+pub const OF_INIT: RangeInclusive<u8> = 180..=193;
 
 /// What a program ends with that reports how a service ended, as a shell has it: a signal counts from
 /// 128. A failure is never 0. The words are systemd's, `$SERVICE_RESULT`, `$EXIT_CODE` and

@@ -17,6 +17,7 @@ pub mod confinement;
 pub mod disposition;
 pub mod domain;
 pub mod exit;
+pub mod handshake;
 pub mod id_range;
 pub mod installed;
 pub mod label;

@@ -79,6 +79,12 @@ impl MacAddress {
     pub fn libvirt(tail: [u8; 3]) -> Self {
         Self([0x52, 0x54, 0x00, tail[0], tail[1], tail[2]])
     }
+
+    /// Its bytes, in the order in which they are sent and written.
+    #[must_use]
+    pub fn octets(self) -> [u8; 6] {
+        self.0
+    }
 }
 
 impl FromStr for MacAddress {

@@ -78,6 +78,19 @@ pub fn domain_spec(config: &SandboxConfig) -> DomainSpec {
     }
 }
 
+/// The same domain, whose interfaces the runner connects to a bridge. Its init asks for them, and goes
+/// on once they are there.
+#[must_use]
+pub fn bridged(mut domain: DomainSpec, bridge: &str) -> DomainSpec {
+    for interface in &mut domain.interfaces {
+        interface.bridge = Some(bridge.to_owned());
+    }
+    if !domain.interfaces.is_empty() {
+        domain.init_args.insert(0, "--await-network".to_owned());
+    }
+    domain
+}
+
 /// The same domain for a host without SELinux: libvirt refuses a label there, and the init has
 /// none to check.
 #[must_use]
@@ -100,6 +113,7 @@ fn interface(network: &vss_model::NetworkConfig) -> Interface {
         gateway: network.gateway,
         device: "eth0".to_owned(),
         isolated: network.network == NetworkChoice::OWN,
+        bridge: None,
     }
 }
 

@@ -58,7 +58,8 @@ mod units;
 mod values;
 
 pub use derive::{
-    HOST_INSIDE, MEMORY_UNLIMITED_KIB, SYSTEMD, domain_spec, host_directory, host_unit, unlabelled,
+    HOST_INSIDE, MEMORY_UNLIMITED_KIB, SYSTEMD, bridged, domain_spec, host_directory, host_unit,
+    unlabelled,
 };
 pub use facts::{Answer, Facts, Query};
 pub use outcome::{PlanError, PlannedPackage, Progress, SandboxPlan, Skipped, Warning};

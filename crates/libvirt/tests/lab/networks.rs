@@ -4,6 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use vss_libvirt::{Hypervisor, Libvirt, NetworkError, Networks, OWN_UUID, Uri};
+use vss_model::Interface;
 
 use crate::world::{SERVER, container, greeting, in_world, interface, output, run, shipped};
 
@@ -43,6 +44,33 @@ fn the_own_network_carries_containers_with_ready_made_addresses() {
                 &["/etc/libvirt", "/var/lib/libvirt", "-name", "*sandbox*"],
             );
             assert_eq!(left, "");
+        },
+    );
+}
+
+/// Whoever asks for what is in use finds it, although libvirt made no interface.
+#[test]
+#[ignore = "of the lab tier: make check-lab"]
+fn a_container_that_the_runner_connects_uses_its_network_too() {
+    in_world(
+        "networks::a_container_that_the_runner_connects_uses_its_network_too",
+        |libvirt| {
+            let bridge = libvirt.ensure("virt-sandbox", &shipped()).unwrap();
+            assert_eq!(bridge.as_deref(), Some("virbr-sandbox"));
+            let script = "ls /sys/class/net >/out/t; mv /out/t /out/net; sleep 1000";
+            let mut spec = container("web", script);
+            spec.interfaces = vec![Interface {
+                bridge,
+                ..interface(17, true)
+            }];
+            libvirt.start(&spec).unwrap();
+            assert_eq!(output("web", "net").trim(), "lo");
+            let info = libvirt.info("virt-sandbox").unwrap().unwrap();
+            assert_eq!(info.in_use, [info.gateway, [10, 203, 240, 17].into()]);
+            assert_eq!(info.macs, [spec.interfaces[0].mac]);
+            assert!(!libvirt.release(&shipped()).unwrap(), "a domain is on it");
+            libvirt.destroy(spec.uuid).unwrap();
+            assert!(libvirt.release(&shipped()).unwrap());
         },
     );
 }

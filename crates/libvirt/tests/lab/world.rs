@@ -114,6 +114,7 @@ pub(crate) fn interface(last: u8, isolated: bool) -> Interface {
         gateway: Ipv4Addr::new(10, 203, 240, 1),
         device: "eth0".to_owned(),
         isolated,
+        bridge: None,
     }
 }
 

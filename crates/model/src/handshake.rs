@@ -1,0 +1,11 @@
+//! What the first process of a container and its runner say to each other before systemd begins.
+
+/// The socket at which the runner listens, in the directory that is `/run/host` inside.
+pub const SOCKET: &str = "network";
+
+/// The init asks for its interface: a message that brings two descriptors, an rtnetlink socket of
+/// the container's network and the writing end of a pipe for the answer.
+pub const NETWORK: &str = "NETWORK=1";
+
+/// The answer, one byte: the interface is there. A pipe that ends without it says that it will not be.
+pub const CONNECTED: u8 = b'1';
