@@ -22,6 +22,8 @@ pub(crate) struct Boot {
     pub(crate) confinement: Confinement,
     /// The users of the host that this process is to be root of; `None` for the host's own.
     pub(crate) private_users: Option<IdRange>,
+    /// Whether the runner makes the network interface.
+    pub(crate) awaits_network: bool,
     /// Trees that are writable inside, each a mount of its own.
     pub(crate) writable: Vec<PathBuf>,
     /// Trees that are made read-only besides `/` and `/usr`, each a mount of its own.
@@ -42,6 +44,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
     }
     let mut confinement = None;
     let mut private_users = None;
+    let mut awaits_network = false;
     let (mut writable, mut read_only) = (Vec::new(), Vec::new());
     let mut label = None;
     while let Some(option) = args.next() {
@@ -51,6 +54,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
         };
         match option.to_str() {
             Some("--confinement") => confinement = Some(parse_confinement(&value()?)?),
+            Some("--await-network") => awaits_network = true,
             Some("--private-users") => private_users = Some(parse_users(&value()?)?),
             Some("--writable") => writable.push(parse_path("--writable", value()?)?),
             Some("--read-only") => read_only.push(parse_path("--read-only", value()?)?),
@@ -64,6 +68,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, Failur
                 return Ok(Args::Boot(Boot {
                     confinement,
                     private_users,
+                    awaits_network,
                     writable,
                     read_only,
                     label,
@@ -134,11 +139,12 @@ mod tests {
     #[test]
     fn the_plans_line_is_understood() {
         let args = parse_words(
-            "--confinement reduced --private-users 100000:65536 --read-only /run/host --writable /etc --writable /var --label a:b:c:s0:c1,c2 -- /usr/lib/systemd/systemd --unit=x",
+            "--await-network --confinement reduced --private-users 100000:65536 --read-only /run/host --writable /etc --writable /var --label a:b:c:s0:c1,c2 -- /usr/lib/systemd/systemd --unit=x",
         );
         let expected = Boot {
             confinement: Confinement::Reduced,
             private_users: Some("100000:65536".parse().unwrap()),
+            awaits_network: true,
             writable: vec!["/etc".into(), "/var".into()],
             read_only: vec!["/run/host".into()],
             label: Some("a:b:c:s0:c1,c2".into()),

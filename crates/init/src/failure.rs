@@ -37,11 +37,13 @@ pub(crate) enum Stage {
     Ended = 191,
     /// The user namespace is another one.
     Users = 192,
+    /// The network interface.
+    Network = 193,
 }
 
 /// The host takes these for a start that failed: no stage may lie outside.
 const _: () = assert!(
-    Stage::Usage as u8 == *OF_INIT.start() && Stage::Users as u8 == *OF_INIT.end(),
+    Stage::Usage as u8 == *OF_INIT.start() && Stage::Network as u8 == *OF_INIT.end(),
     "the stages are not those that the host knows"
 );
 
@@ -87,6 +89,7 @@ impl fmt::Display for Failure {
             Stage::Seccomp => "cannot load the system call filter",
             Stage::Exec => "cannot start the container's systemd",
             Stage::Users => "wrong user namespace",
+            Stage::Network => "cannot connect to the network",
             Stage::Ended => "cannot tell the host that the service ended",
         };
         write!(f, "{doing}: {}", self.text)

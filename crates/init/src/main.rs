@@ -7,13 +7,14 @@
 //!    planned, or nothing runs.
 //! 2. [`limits`]: the hard limits are lifted, so that units can have their own without the
 //!    capability that would be needed later.
-//! 3. [`keyring`](sys::join_new_session_keyring): a session keyring that is not the host's.
-//! 4. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
+//! 3. [`network`]: the runner is asked to make the interface; it is there before 7 begins.
+//! 4. [`keyring`](sys::join_new_session_keyring): a session keyring that is not the host's.
+//! 5. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
 //!    the cgroup file systems as that namespace shows them.
-//! 5. [`mounts`]: writable trees are nosuid and nodev, `/` and `/usr` are read-only, and what
+//! 6. [`mounts`]: writable trees are nosuid and nodev, `/` and `/usr` are read-only, and what
 //!    `/proc` and `/sys` tell of the host is out of sight; [`pins`] hold the ways to mounts; what
 //!    systemd's helpers mount shows.
-//! 6. [`privileges`]: bounding set, seccomp filter, capabilities.
+//! 7. [`privileges`]: bounding set, seccomp filter, capabilities.
 //!
 //! Nothing of the container has run when this does, but its files are what an earlier run left:
 //! every path is opened without following a link, and the program is linked statically, so that
@@ -30,6 +31,7 @@ mod failure;
 mod label;
 mod limits;
 mod mounts;
+mod network;
 mod pins;
 mod privileges;
 mod sys;
@@ -76,6 +78,11 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     if let Some(wanted) = &boot.label {
         label::check(wanted)?;
     }
+    let interface = if boot.awaits_network {
+        Some(network::ask()?)
+    } else {
+        None
+    };
     limits::lift()?;
     sys::join_new_session_keyring().map_err(Failure::io(Stage::Keyring, "session keyring"))?;
     cgroup::enter()?;
@@ -84,6 +91,9 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     pins::hold()?;
     mounts::mask()?;
     mounts::share()?;
+    if let Some(interface) = interface {
+        interface.wait()?;
+    }
     sys::close_descriptors().map_err(Failure::io(Stage::Exec, "open file descriptors"))?;
     privileges::reduce(boot.confinement)?;
     let error = sys::exec(&boot.command);

@@ -9,8 +9,8 @@
 //! This library is what both programs need, and nothing in it may need libvirt, D-Bus or serde:
 //!
 //! - [`watch`]: the loop over the container's pidfd, console, readiness socket and the signals.
-//! - [`notify`]: which messages from inside are believed; [`upstream`]: what the host's systemd is
-//!   told.
+//! - [`datagram`]: messages from inside; [`notify`]: which of them are believed; [`upstream`]: what
+//!   the host's systemd is told.
 //! - [`console`]: what the container prints, on its way to the journal: in lines, made harmless, and
 //!   not too many.
 //! - [`blame`]: which unit inside kept another from being started.
@@ -21,6 +21,7 @@
 
 pub mod blame;
 pub mod console;
+pub mod datagram;
 pub mod handover;
 pub mod notify;
 pub mod outcome;

@@ -4,19 +4,12 @@
 //! to it. Believed is what the container's PID 1 says, by the credentials that the kernel attaches;
 //! of that, the state and a text. Descriptors that come along are closed.
 
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::net::sockopt::set_socket_passcred;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SocketAddrUnix, SocketFlags, SocketType, bind, recvmsg, socket_with,
-};
+use crate::datagram;
 
-/// The longest message that is read; a longer one is refused whole.
-const LIMIT: usize = 4096;
 /// The longest text that is passed on.
 const STATUS_LIMIT: usize = 512;
 
@@ -47,13 +40,6 @@ impl Message {
     }
 }
 
-/// A message with its sender's process id, as the kernel tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Received {
-    sender: Option<i32>,
-    message: Message,
-}
-
 /// The socket that the container's PID 1 writes to.
 #[derive(Debug)]
 pub struct Inbox(OwnedFd);
@@ -64,21 +50,7 @@ impl Inbox {
     /// # Errors
     /// Where the path is taken by something else or can't be written.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        match rustix::fs::lstat(path) {
-            Ok(found)
-                if rustix::fs::FileType::from_raw_mode(found.st_mode)
-                    == rustix::fs::FileType::Socket =>
-            {
-                rustix::fs::unlink(path)?;
-            }
-            _ => {}
-        }
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
-        set_socket_passcred(&socket, true)?;
-        bind(&socket, &SocketAddrUnix::new(path)?)?;
-        rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(0o600))?;
-        Ok(Self(socket))
+        Ok(Self(datagram::bind(path)?))
     }
 
     /// Takes over a socket that came through an exec.
@@ -91,10 +63,10 @@ impl Inbox {
     /// datagrams are read, which is counted down. `None` where there is none now.
     pub fn next(&self, init: u32, budget: &mut u32) -> Option<Message> {
         while *budget > 0 {
-            let received = self.receive()?;
+            let received = datagram::receive(self)?;
             *budget -= 1;
-            if is_from(&received, init) {
-                return Some(received.message);
+            if received.sender == Some(init) {
+                return Some(Message::parse(&received.bytes));
             }
         }
         None
@@ -104,47 +76,14 @@ impl Inbox {
     /// was known.
     #[must_use]
     pub fn any_status(&self) -> Option<String> {
-        while let Some(received) = self.receive() {
-            if received.message.status.is_some() {
-                return received.message.status;
+        while let Some(received) = datagram::receive(self) {
+            let message = Message::parse(&received.bytes);
+            if message.status.is_some() {
+                return message.status;
             }
         }
         None
     }
-
-    fn receive(&self) -> Option<Received> {
-        let mut bytes = [0; LIMIT];
-        let mut space =
-            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16), ScmCredentials(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let mut into = [IoSliceMut::new(&mut bytes)];
-        let received = recvmsg(&self.0, &mut into, &mut control, flags).ok()?;
-        let mut sender = None;
-        for item in control.drain() {
-            match item {
-                RecvAncillaryMessage::ScmCredentials(who) => {
-                    sender = Some(who.pid.as_raw_nonzero().get());
-                }
-                // Dropped, which closes them.
-                RecvAncillaryMessage::ScmRights(descriptors) => descriptors.for_each(drop),
-                _ => {}
-            }
-        }
-        let whole = !received.flags.contains(ReturnFlags::TRUNC);
-        let length = if whole { received.bytes } else { 0 };
-        Some(Received {
-            sender,
-            message: Message::parse(&bytes[..length]),
-        })
-    }
-}
-
-fn is_from(received: &Received, init: u32) -> bool {
-    received
-        .sender
-        .and_then(|pid| u32::try_from(pid).ok())
-        .is_some_and(|pid| pid == init)
 }
 
 impl AsFd for Inbox {
@@ -208,6 +147,8 @@ mod tests {
 
     #[test]
     fn descriptors_that_come_along_are_closed_and_long_messages_refused() {
+        use std::mem::MaybeUninit;
+
         use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
@@ -225,7 +166,7 @@ mod tests {
         assert!(inbox.next(std::process::id(), &mut 8).unwrap().ready);
         // The other end is closed everywhere: nobody is left to send to.
         assert!(ours.send(b"x").is_err());
-        let long = [b"READY=1\n".as_slice(), &[b'x'; LIMIT]].concat();
+        let long = [b"READY=1\n".as_slice(), &[b'x'; datagram::LIMIT]].concat();
         sender.send(&long).unwrap();
         assert!(!inbox.next(std::process::id(), &mut 8).unwrap().ready);
     }

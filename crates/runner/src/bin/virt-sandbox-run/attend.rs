@@ -17,8 +17,9 @@ use vss_runner::{say, sys};
 
 use crate::ended::{self, Next};
 use crate::error::{Error, chain, io};
-use crate::launch::is_selinux_on;
-use crate::moves::QuickMoves;
+use crate::launch::{Launched, is_selinux_on};
+use crate::network::Connecting;
+use crate::quick::Quick;
 use crate::sandbox::{START_MARGIN, Sandbox};
 
 /// How often units that are on their way are asked after.
@@ -47,21 +48,20 @@ enum Waited {
     Stop,
 }
 
-/// Waits until the service is up and becomes the waiter; returns where it ends before. `adopted`: the
-/// domain was found running, and PID 1 may have said long ago that it is ready.
+/// Waits until the service is up and becomes the waiter; returns where it ends before.
 pub(crate) fn run(
     sandbox: &Sandbox,
     lock: RunLock,
     mut parts: Parts,
-    mut domain: RunningDomain,
-    mut adopted: bool,
-    mut moves: Option<QuickMoves>,
+    mut launched: Launched,
+    mut quick: Option<Quick>,
 ) -> Result<u8, Error> {
     loop {
         let mut evidence = Evidence::default();
+        let domain = launched.domain.clone();
         if let Ok(held) = hold(&domain) {
             let mut watch = watch(sandbox, parts, &domain, &held)?;
-            match begin(sandbox, &domain, &held, &mut watch, adopted, moves.take()) {
+            match begin(sandbox, launched, &held, &mut watch, quick.take()) {
                 Ok(Waited::Up) => {
                     let error = match Waiter::prepare(sandbox, &domain, &held, &watch) {
                         Ok(waiter) => waiter.replace_this(sandbox, lock, &watch.upstream),
@@ -91,10 +91,9 @@ pub(crate) fn run(
             };
         }
         match ended::settle(sandbox, &mut parts, evidence, domain.init_pid)? {
-            Next::Again(new) => domain = new,
+            Next::Again(new) => launched = new,
             Next::Over(end) => return ended::conclude(sandbox, &parts.console, &end, false),
         }
-        adopted = false;
     }
 }
 
@@ -130,24 +129,33 @@ fn watch(
 
 fn begin(
     sandbox: &Sandbox,
-    domain: &RunningDomain,
+    launched: Launched,
     held: &Held,
     watch: &mut Watch,
-    adopted: bool,
-    moves: Option<QuickMoves>,
+    quick: Option<Quick>,
 ) -> Result<Waited, Error> {
+    let Launched {
+        domain,
+        adopted,
+        mut connecting,
+    } = launched;
     // It may be another's by now, whose pid libvirt told a moment ago: asked again, it is ours.
-    if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(domain) {
+    if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(&domain) {
         return Ok(Waited::Gone);
     }
-    save(sandbox, domain, held, Phase::Starting)?;
+    save(sandbox, &domain, held, Phase::Starting)?;
     sandbox.note_cgroups(domain.init_pid)?;
     let limit = sandbox.config.timeouts.start;
     let deadline = limit.and_then(|s| after(Duration::from_secs(s.saturating_add(START_MARGIN))));
     if !adopted {
         match watch.next(deadline).map_err(io("wait for the container"))? {
-            Event::Ready => {}
-            Event::Gone => return Ok(Waited::Gone),
+            // nobody else is to be heard once something of the container runs
+            Event::Ready => connecting = None,
+            Event::Gone => {
+                // what kept it from being connected is why
+                connecting.map_or(Ok(()), Connecting::end)?;
+                return Ok(Waited::Gone);
+            }
             Event::Stop => return Ok(Waited::Stop),
             Event::Deadline => {
                 let seconds = limit.unwrap_or_default();
@@ -155,8 +163,9 @@ fn begin(
             }
         }
     }
-    drop(moves);
+    drop(quick);
     let waited = wait_for_units(sandbox, held, watch, deadline)?;
+    drop(connecting);
     if matches!(waited, Waited::Up) {
         check_label(sandbox, domain.init_pid)?;
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use vss_config::{Failure, Store};
 use vss_libvirt::{Hypervisor, RunningDomain};
-use vss_model::SandboxName;
 use vss_model::confinement::payload_cgroup;
+use vss_model::{SandboxName, Uuid, handshake};
 use vss_runner::blame;
 use vss_runner::console::Console;
 use vss_runner::handover::{self, Options};
@@ -18,7 +18,7 @@ use vss_runner::{say, sys};
 use crate::attend::{self, Parts};
 use crate::cgroups::remove_noted;
 use crate::error::{Error, chain, io};
-use crate::launch;
+use crate::launch::{self, Launched};
 use crate::sandbox::Sandbox;
 
 /// How long a PID 1 that is gone may still be seen below libvirt's controller.
@@ -34,7 +34,7 @@ pub(crate) enum Next {
     /// Nothing.
     Over(End),
     /// Another, of the same sandbox.
-    Again(RunningDomain),
+    Again(Launched),
 }
 
 /// `virt-sandbox-run ended NAME`, executed by the waiter.
@@ -58,7 +58,7 @@ pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
     };
     match settle(sandbox, &mut parts, evidence, options.need("init")?)? {
         Next::Over(end) => conclude(sandbox, &parts.console, &end, true),
-        Next::Again(domain) => attend::run(sandbox, lock, parts, domain, false, None),
+        Next::Again(launched) => attend::run(sandbox, lock, parts, launched, None),
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn settle(
         (End::Reboot(_), Some(domain)) => {
             sandbox.remove_cgroups();
             sandbox.forget_report();
-            Ok(Next::Again(domain))
+            Ok(Next::Again(launch::restarted(sandbox, domain)?))
         }
         // libvirt fails to restart one where AppArmor is on: it frees the label's model first.
         (End::Reboot(_), None) => Ok(Next::Again(launch::again(sandbox, &parts.inbox)?)),
@@ -219,17 +219,18 @@ pub(crate) fn give_up(sandbox: &Sandbox, error: Error) -> Error {
 /// Takes away what stood for a running container. What can't be taken away is taken over by the next
 /// start.
 pub(crate) fn clear(sandbox: &Sandbox) {
-    clear_of(
-        &sandbox.store,
-        sandbox.name(),
-        &payload_cgroup(sandbox.config.uuid),
-    );
+    clear_of(&sandbox.store, sandbox.name(), sandbox.config.uuid);
 }
 
-fn clear_of(store: &Store, name: &SandboxName, payload: &str) {
-    remove_noted(store, name, payload);
+fn clear_of(store: &Store, name: &SandboxName, uuid: Uuid) {
+    remove_noted(store, name, &payload_cgroup(uuid));
+    // with the container's network it goes by itself, a moment later
+    if let Err(error) = vss_link::unplug(uuid) {
+        say(&chain(&error));
+    }
     let host = store.places().runtime(name).join("host");
     let _ = fs::remove_file(host.join("notify"));
+    let _ = fs::remove_file(host.join(handshake::SOCKET));
     let _ = fs::remove_dir(host);
     if let Err(error) = store.clear_state(name) {
         say(&chain(&error));
@@ -241,7 +242,7 @@ fn clear_of(store: &Store, name: &SandboxName, payload: &str) {
 pub(crate) fn without_config(name: &SandboxName, options: &Options) -> Result<(), Error> {
     let store = Sandbox::store(options)?;
     if let Some(state) = store.state(name)? {
-        clear_of(&store, name, &payload_cgroup(state.uuid));
+        clear_of(&store, name, state.uuid);
     }
     Ok(())
 }

@@ -30,6 +30,12 @@ pub(crate) enum Error {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Start(StartError),
+    #[error("{name} can't be connected to the network {network}")]
+    Connect {
+        name: SandboxName,
+        network: String,
+        source: vss_link::Error,
+    },
     #[error("the first process of {name} gave up: {said}")]
     GaveUp { name: SandboxName, said: String },
     #[error("{name} is not started: its config says {by}, and {reason}")]
@@ -151,6 +157,9 @@ impl Error {
             Self::Claimed { config, .. } => {
                 Some(format!("put back what {} had there", config.display()))
             }
+            Self::Connect { name, network, .. } => Some(format!(
+                "see `virsh -c lxc:///system net-info {network}`, and `virt-sandbox-service start {name}` again"
+            )),
             Self::Link(path) => Some(format!(
                 "look at {}, and put back what belongs there",
                 path.display()

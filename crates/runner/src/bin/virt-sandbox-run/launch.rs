@@ -6,28 +6,37 @@ use std::path::Path;
 use std::time::Instant;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, XattrFlags, flock, statfs};
-use vss_libvirt::{Hypervisor, Libvirt, Networks, RunningDomain, StartError};
-use vss_model::installed::NETWORK;
+use vss_libvirt::{Hypervisor, Libvirt, RunningDomain, StartError};
 use vss_model::{DomainSpec, Sanitized, SecurityContext};
 use vss_runner::console::Console;
 use vss_runner::notify::Inbox;
-use vss_runner::sys;
 use vss_runner::upstream::Upstream;
+use vss_runner::{say, sys};
 
 use crate::attend::{self, Parts};
 use crate::cgroups;
 use crate::confine;
 use crate::ended::give_up;
-use crate::error::{Error, at, io};
+use crate::error::{Error, at, chain, io};
 use crate::ground;
-use crate::moves::QuickMoves;
+use crate::network::{self, Connecting};
 use crate::own;
+use crate::quick::Quick;
 use crate::sandbox::Sandbox;
 use crate::users;
 
 /// As sd_notify(3) has it: EBUSY.
 const BUSY: &str = "ERRNO=16";
 const SELINUX_MAGIC: rustix::fs::FsWord = 0xf97c_ff8c;
+
+/// A domain that runs.
+pub(crate) struct Launched {
+    pub(crate) domain: RunningDomain,
+    /// It was found running, and PID 1 may have said long ago that it is ready.
+    pub(crate) adopted: bool,
+    /// Its network, while it is being made.
+    pub(crate) connecting: Option<Connecting>,
+}
 
 /// `virt-sandbox-run start NAME`.
 pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
@@ -39,16 +48,33 @@ pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
     sandbox.store.clear_failure(sandbox.name())?;
     let parts = parts(sandbox).map_err(|error| give_up(sandbox, error))?;
     let locks = sandbox.store.places().run.join(".locks");
-    let moves = QuickMoves::begin(cgroups::own_procs(), &locks.join("moves"));
-    let (domain, adopted) =
-        begin(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
-    attend::run(sandbox, lock, parts, domain, adopted, Some(moves))
+    let quick = Quick::begin(cgroups::own_procs(), &locks.join("moves"));
+    let launched = begin(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
+    attend::run(sandbox, lock, parts, launched, Some(quick))
 }
 
 /// Starts the domain anew after a reboot that libvirt took for an end.
-pub(crate) fn again(sandbox: &Sandbox, inbox: &Inbox) -> Result<RunningDomain, Error> {
-    let (domain, _) = begin(sandbox, inbox).map_err(|error| give_up(sandbox, error))?;
-    Ok(domain)
+pub(crate) fn again(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
+    begin(sandbox, inbox).map_err(|error| give_up(sandbox, error))
+}
+
+/// A domain that libvirt started anew after a reboot, from the description that it had. Its init
+/// waits for its network.
+pub(crate) fn restarted(sandbox: &Sandbox, domain: RunningDomain) -> Result<Launched, Error> {
+    let connecting = connect_again(sandbox, &domain);
+    Ok(Launched {
+        connecting: connecting.map_err(|error| give_up(sandbox, error))?,
+        domain,
+        adopted: false,
+    })
+}
+
+/// Listens to the first process of a domain that this process did not start. What it gets goes by
+/// the config.
+fn connect_again(sandbox: &Sandbox, domain: &RunningDomain) -> Result<Option<Connecting>, Error> {
+    let bridge = network::bridge(sandbox)?;
+    let spec = spec(sandbox, bridge.as_deref());
+    Connecting::begin(sandbox, &spec, Some(domain.init_pid))
 }
 
 /// What a runner has before it has a container.
@@ -60,10 +86,19 @@ pub(crate) fn parts(sandbox: &Sandbox) -> Result<Parts, Error> {
     })
 }
 
-fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Error> {
+fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
     let libvirt = sandbox.libvirt()?;
-    if let Some(running) = sandbox.running()? {
-        return Ok((running, true));
+    if let Some(domain) = sandbox.running()? {
+        // its runner may have gone before the init had its network, and may be all that is wrong
+        let connecting = connect_again(sandbox, &domain).unwrap_or_else(|error| {
+            say(&chain(&error));
+            None
+        });
+        return Ok(Launched {
+            domain,
+            adopted: true,
+            connecting,
+        });
     }
     let is_selinux_on = is_selinux_on();
     own::check(&sandbox.config, &sandbox.store)?;
@@ -73,26 +108,39 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<(RunningDomain, bool), Erro
     sandbox.admit()?;
     sandbox.remove_cgroups();
     sandbox.forget_report();
-    if let Some(network) = &sandbox.config.network {
-        libvirt.ensure(&network.network, Path::new(NETWORK))?;
-    }
-    let spec = spec(sandbox);
+    let spec = spec(sandbox, network::bridge(sandbox)?.as_deref());
     ground::check(sandbox.config.content.as_path(), &spec)?;
+    let connecting = Connecting::begin(sandbox, &spec, None)?;
     match create(sandbox, libvirt, &spec) {
         Ok(domain) => {
             sandbox.launched.set(true);
-            Ok((domain, false))
+            Ok(Launched {
+                domain,
+                adopted: false,
+                connecting,
+            })
         }
-        Err(error @ (StartError::Ended { .. } | StartError::Failed { .. })) => {
-            Err(match inbox.any_status() {
+        Err(error) => {
+            // the init of a container that can't be connected only knows that it isn't
+            connecting.map_or(Ok(()), Connecting::end)?;
+            Err(told_by_init(sandbox, inbox, error))
+        }
+    }
+}
+
+/// A start that ended with the init, in its own words.
+fn told_by_init(sandbox: &Sandbox, inbox: &Inbox, error: StartError) -> Error {
+    match error {
+        error @ (StartError::Ended { .. } | StartError::Failed { .. }) => {
+            match inbox.any_status() {
                 Some(said) => Error::GaveUp {
                     name: sandbox.name().clone(),
                     said: Sanitized::text(&said).to_string(),
                 },
                 None => Error::Start(error),
-            })
+            }
         }
-        Err(error) => Err(Error::Start(error)),
+        error => Error::Start(error),
     }
 }
 
@@ -121,8 +169,11 @@ fn take_turn(sandbox: &Sandbox) -> Option<rustix::fd::OwnedFd> {
     Some(file)
 }
 
-fn spec(sandbox: &Sandbox) -> DomainSpec {
-    let spec = vss_plan::domain_spec(&sandbox.config);
+fn spec(sandbox: &Sandbox, bridge: Option<&str>) -> DomainSpec {
+    let mut spec = vss_plan::domain_spec(&sandbox.config);
+    if let Some(bridge) = bridge {
+        spec = vss_plan::bridged(spec, bridge);
+    }
     if is_selinux_on() {
         spec
     } else {
@@ -158,7 +209,8 @@ fn make_inbox(sandbox: &Sandbox) -> Result<Inbox, Error> {
     }
     let path = directory.join("notify");
     let inbox = Inbox::bind(&path).map_err(at("listen at", &path))?;
-    sandbox.lend(&directory, &path)?;
+    sandbox.lend(&directory)?;
+    sandbox.lend_socket(&path)?;
     Ok(inbox)
 }
 

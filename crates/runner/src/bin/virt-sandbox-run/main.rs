@@ -14,6 +14,7 @@
 //! runtime directory for the command to show.
 
 mod attend;
+mod awake;
 mod cgroups;
 mod confine;
 mod ended;
@@ -22,8 +23,10 @@ mod ground;
 mod inside;
 mod launch;
 mod moves;
+mod network;
 mod own;
 mod places;
+mod quick;
 mod sandbox;
 mod stop;
 mod users;

@@ -18,63 +18,27 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 
 /// Shorter than any grace period.
 const PAUSE: Duration = Duration::from_millis(1);
-/// A start that takes longer isn't held up by moves.
-const LONGEST: Duration = Duration::from_secs(2);
-
-/// Moves are quick as long as there is one of these.
-pub(crate) struct QuickMoves {
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl QuickMoves {
-    /// Begins. Where it can't be done, moves take their time. Signals have to be blocked by now: the
-    /// thread is not to be given any.
-    pub(crate) fn begin(procs: Option<PathBuf>, lock: &Path) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let (flag, lock) = (Arc::clone(&over), lock.to_owned());
-        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
-        let thread = procs.and_then(|procs| {
-            let name = std::thread::Builder::new().name("moves".to_owned());
-            name.spawn(move || {
-                let _ = ready.send(());
-                let _ = keep_quick(&procs, &lock, &flag);
-            })
-            .ok()
-        });
-        // The C library doesn't let a thread begin while a library is being loaded, which is what
-        // comes next: the thread would be late by as much.
-        let _ = is_ready.recv();
-        Self { over, thread }
-    }
-}
-
-impl Drop for QuickMoves {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // it has nothing to say, and a process that forks is better off without it
-            let _ = thread.join();
-        }
-    }
-}
-
-fn keep_quick(procs: &Path, lock: &Path, over: &AtomicBool) -> std::io::Result<()> {
+/// Moves this process until all is over, or it is too late to matter.
+///
+/// # Errors
+/// Where it can't be moved.
+pub(crate) fn keep_quick(
+    procs: &Path,
+    lock: &Path,
+    over: &AtomicBool,
+    end: Instant,
+) -> std::io::Result<()> {
     let mut procs = File::options().write(true).open(procs)?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let lock = rustix::fs::open(lock, flags, Mode::RUSR | Mode::WUSR)?;
-    let end = Instant::now() + LONGEST;
     while !over.load(Ordering::Relaxed) && Instant::now() < end {
         move_unless_another_does(&mut procs, &lock)?;
         std::thread::park_timeout(PAUSE);
@@ -95,29 +59,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_process_is_moved_until_the_start_is_over_and_by_one_start_only() {
+    fn of_several_starts_one_moves() {
         let place = tempfile::tempdir().unwrap();
-        let (procs, lock) = (place.path().join("procs"), place.path().join("lock"));
-        File::create(&procs).unwrap();
-        let moved = || std::fs::metadata(&procs).unwrap().len();
-        let moves = QuickMoves::begin(Some(procs.clone()), &lock);
-        while moved() == 0 {
-            std::thread::yield_now();
-        }
-        let other = OwnedFd::from(File::open(&lock).unwrap());
-        let mut elsewhere = File::create(place.path().join("elsewhere")).unwrap();
-        move_unless_another_does(&mut elsewhere, &other).unwrap();
-        assert_eq!(elsewhere.metadata().unwrap().len(), 0);
-        drop(moves);
-        move_unless_another_does(&mut elsewhere, &other).unwrap();
-        assert_eq!(elsewhere.metadata().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_start_without_a_cgroup_of_its_own_goes_on() {
-        let place = tempfile::tempdir().unwrap();
-        drop(QuickMoves::begin(None, &place.path().join("lock")));
-        let missing = place.path().join("missing");
-        drop(QuickMoves::begin(Some(missing), &place.path().join("lock")));
+        let lock = File::create(place.path().join("lock")).unwrap();
+        let mut procs = File::create(place.path().join("procs")).unwrap();
+        move_unless_another_does(&mut procs, &lock.into()).unwrap();
+        let moved = |procs: &File| procs.metadata().unwrap().len();
+        assert_eq!(moved(&procs), 1);
+        let first = File::open(place.path().join("lock")).unwrap();
+        flock(&first, FlockOperation::LockExclusive).unwrap();
+        let second = File::open(place.path().join("lock")).unwrap();
+        move_unless_another_does(&mut procs, &second.into()).unwrap();
+        assert_eq!(moved(&procs), 1);
+        drop(first);
+        let third = File::open(place.path().join("lock")).unwrap();
+        move_unless_another_does(&mut procs, &third.into()).unwrap();
+        assert_eq!(moved(&procs), 2);
     }
 }

@@ -29,9 +29,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Lets them through to the directory that the container sees, and gives them the socket in it
-    /// to write to.
-    pub(crate) fn lend(&self, directory: &Path, socket: &Path) -> Result<(), Error> {
+    /// Lets them through to the directory that the container sees.
+    pub(crate) fn lend(&self, directory: &Path) -> Result<(), Error> {
         let Some(users) = self.config.private_users else {
             return Ok(());
         };
@@ -39,6 +38,14 @@ impl Sandbox {
         for path in [runtime.as_path(), directory] {
             enter_by_group(path, users.base())?;
         }
+        Ok(())
+    }
+
+    /// Gives them a socket in that directory to write to.
+    pub(crate) fn lend_socket(&self, socket: &Path) -> Result<(), Error> {
+        let Some(users) = self.config.private_users else {
+            return Ok(());
+        };
         let root = Some(users.base());
         chown(socket, root, root).map_err(at("change the owner of", socket))
     }
