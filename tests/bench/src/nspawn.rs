@@ -14,15 +14,6 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
 const NETNS: &str = "bench";
 
-/// Where the container's end of the veth pair is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Veth {
-    /// In the container's network namespace at once.
-    InPlace,
-    /// On the host, and then moved, by the command that libvirt runs for it too.
-    Moved,
-}
-
 /// The root and the bridge, ready for a boot.
 #[derive(Debug)]
 pub(crate) struct Nspawn {
@@ -67,18 +58,11 @@ impl Nspawn {
     }
 
     /// Makes the network, as libvirt does in the time of a start too, and boots.
-    pub(crate) fn boot(&self, veth: Veth) -> Result<Running> {
+    pub(crate) fn boot(&self) -> Result<Running> {
         run(&["ip", "netns", "add", NETNS])?;
         let pair = "ip link add vbench master bench0 up type veth \
-                    peer name eth0 address 02:00:00:00:00:02";
-        let mut pair: Vec<&str> = pair.split_whitespace().collect();
-        if veth == Veth::InPlace {
-            pair.extend(["netns", NETNS]);
-        }
-        run(&pair)?;
-        if veth == Veth::Moved {
-            run(&["ip", "link", "set", "eth0", "netns", NETNS])?;
-        }
+                    peer name eth0 address 02:00:00:00:00:02 netns bench";
+        run(&pair.split_whitespace().collect::<Vec<_>>())?;
         let address = "ip -n bench address add 192.0.2.2/24 dev eth0";
         run(&address.split_whitespace().collect::<Vec<_>>())?;
         run(&["ip", "-n", NETNS, "link", "set", "eth0", "up"])?;
