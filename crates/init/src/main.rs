@@ -5,9 +5,9 @@
 //!
 //! 1. [`users`], [`label`]: the process is in the user namespace and in the SELinux context that were
 //!    planned, or nothing runs.
-//! 2. [`limits`]: the hard limits are lifted, so that units can have their own without the
+//! 2. [`network`]: the runner is asked to make the interface; it is there before 7 begins.
+//! 3. [`limits`]: the hard limits are lifted, so that units can have their own without the
 //!    capability that would be needed later.
-//! 3. [`network`]: the runner is asked to make the interface; it is there before 7 begins.
 //! 4. [`keyring`](sys::join_new_session_keyring): a session keyring that is not the host's.
 //! 5. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
 //!    the cgroup file systems as that namespace shows them.

@@ -27,6 +27,11 @@ pub enum Error {
         /// The bridge.
         bridge: String,
     },
+    /// What was sent along with a request for it is something else.
+    #[error(
+        "the container's first process asks for its network in another way: is it of another release?"
+    )]
+    Request,
     /// The kernel refuses.
     #[error("cannot {action}")]
     Refused {
@@ -60,13 +65,15 @@ pub fn host_end(uuid: Uuid) -> String {
 }
 
 /// Makes the pair, in place of one that an earlier run left, and gives the container's end its
-/// address and default route. `inside` is an rtnetlink socket of the container's network.
+/// address and default route. `inside` is an rtnetlink socket of the container's network. Never waits.
 ///
 /// # Errors
-/// Where the bridge is gone or the kernel refuses. Nothing is left then.
+/// Where the bridge is gone, `inside` is something else, or the kernel refuses. Nothing is left then.
 pub fn plug(what: &Plug<'_>, inside: OwnedFd) -> Result<(), Error> {
     let host = open()?;
-    let done = make(&host, what).and_then(|()| settle(&Rtnetlink::adopt(inside), what.interface));
+    let inside =
+        Rtnetlink::adopt(inside).map_err(refused(|| "reach the container's network".to_owned()))?;
+    let done = make(&host, what).and_then(|()| settle(&inside, what.interface));
     if done.is_err() {
         // why it failed is to be told
         let _ = remove(&host, what.uuid);

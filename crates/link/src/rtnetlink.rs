@@ -8,6 +8,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use rustix::io::Errno;
+use rustix::net::sockopt::{socket_domain, socket_protocol};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
@@ -29,8 +30,19 @@ impl Rtnetlink {
     }
 
     /// In the network namespace of whoever opened it.
-    pub(crate) fn adopt(socket: OwnedFd) -> Self {
-        Self(socket)
+    ///
+    /// # Errors
+    /// Where it is no such socket.
+    pub(crate) fn adopt(socket: OwnedFd) -> io::Result<Self> {
+        let is_netlink = socket_domain(&socket)? == AddressFamily::NETLINK;
+        // NETLINK_ROUTE is protocol 0
+        if is_netlink && socket_protocol(&socket)?.is_none() {
+            return Ok(Self(socket));
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "no rtnetlink socket",
+        ))
     }
 
     /// The number of the device of this name; `None` where there is none.
@@ -42,8 +54,8 @@ impl Rtnetlink {
         }
     }
 
-    /// Has the kernel carry a request out. It does before the request is sent, as far as the sender
-    /// can tell: the answer is never waited for.
+    /// Has the kernel carry a request out, which it does within the call that sends it: the answer is
+    /// there, and never waited for.
     pub(crate) fn ask(&self, request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
@@ -51,7 +63,7 @@ impl Rtnetlink {
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
-        send(&self.0, &bytes, SendFlags::empty())?;
+        send(&self.0, &bytes, SendFlags::DONTWAIT)?;
         let mut answer = vec![0; ANSWER];
         let (length, _) = recv(&self.0, &mut answer, RecvFlags::DONTWAIT)?;
         let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer[..length])

@@ -128,6 +128,16 @@ fn devices() -> String {
 }
 
 fn connect(container: &Container, interface: &Interface, bridge: &str) -> Result<(), Error> {
+    let socket = container.socket.try_clone().unwrap();
+    ask(container, interface, bridge, socket)
+}
+
+fn ask(
+    container: &Container,
+    interface: &Interface,
+    bridge: &str,
+    socket: OwnedFd,
+) -> Result<(), Error> {
     let name: SandboxName = "web1".parse().unwrap();
     let what = Plug {
         name: &name,
@@ -136,7 +146,7 @@ fn connect(container: &Container, interface: &Interface, bridge: &str) -> Result
         interface,
         init: container.task,
     };
-    plug(&what, container.socket.try_clone().unwrap())
+    plug(&what, socket)
 }
 
 #[test]
@@ -195,6 +205,13 @@ fn what_fails_leaves_nothing_and_says_what_failed() {
             "cannot route through 10.1.1.1 in the container"
         );
         assert!(!container.sees().contains("eth0"));
+        assert!(!devices().contains("vs-"), "{}", devices());
+        let (pipe, _end) = rustix::pipe::pipe().unwrap();
+        let udp = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        for other in [pipe, udp.into()] {
+            let error = ask(&container, &interface(), "br0", other).unwrap_err();
+            assert_eq!(error.to_string(), "cannot reach the container's network");
+        }
         assert!(!devices().contains("vs-"), "{}", devices());
         // a name that is taken inside
         connect(&container, &interface(), "br0").unwrap();

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::FdFlags;
 
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
@@ -39,6 +40,35 @@ pub fn signals() -> io::Result<OwnedFd> {
         check(fd.into())?;
         Ok(OwnedFd::from_raw_fd(fd))
     }
+}
+
+/// Whether one of the signals has come that [`signals`] made readable. It stays there to be read.
+#[must_use]
+pub fn is_signalled(signals: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(&signals, PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
+}
+
+/// Has the kernel refuse messages that bring descriptors (`SO_PASSRIGHTS`, Linux 6.16). One that is received
+/// has to be closed, and a container can make that last: a TCP socket that lingers, say.
+///
+/// # Errors
+/// Where the kernel is older.
+pub fn refuse_descriptors(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // asm-generic/socket.h; other architectures than those that containers are confined on differ
+    const SO_PASSRIGHTS: libc::c_int = 83;
+    let no: libc::c_int = 0;
+    // SAFETY: the value lives through the call, and its size is told.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const no).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    check(result.into()).map(drop)
 }
 
 /// systemd as PID 1: a clean power-off (systemd(1)); glibc counts real-time signals from 34.

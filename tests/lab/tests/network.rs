@@ -163,6 +163,53 @@ fn a_container_that_reboots_is_connected_again() {
     sandbox.stop();
 }
 
+/// Root inside writes to the runner's socket as long as there is one: from the first service on, and
+/// until systemd says that it is up.
+#[test]
+fn a_container_that_floods_the_runner_comes_up_all_the_same() {
+    let lab = Lab::enter();
+    let unit = "[Service]\nExecStart=/usr/bin/perl /usr/share/lab-flood/flood\nExecStartPost=/bin/sleep 2\n";
+    let flood = r#"
+        use Socket;
+        socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die;
+        my $to = sockaddr_un("/run/host/network");
+        for (1 .. 3) { last unless fork }
+        my $heard = 0;
+        while (1) {
+            if (!send($s, "NETWORK=1", 0, $to)) { select(undef, undef, undef, 0.001) }
+            elsif (++$heard == 100) { open(my $f, ">", "/var/tmp/lab-heard"); close $f }
+        }
+    "#;
+    let files = [
+        ("/usr/lib/systemd/system/lab-flood.service", unit),
+        ("/usr/share/lab-flood/flood", flood),
+    ];
+    fixture::install(&lab, "lab-flood", &files);
+    let sandbox = lab.create("net-flood", &["-u", "lab-flood.service"]);
+    sandbox.start();
+    is_connected(&sandbox, "10.203.240.1");
+    sandbox.execute(&["ls", "/var/tmp/lab-heard"]).ok();
+    sandbox.stop();
+}
+
+/// The init learns of it by the end of its pipe, and the next start is as any other.
+#[test]
+fn a_runner_that_is_killed_while_it_connects_leaves_nothing_in_the_way() {
+    let lab = Lab::enter();
+    let sandbox = sandbox(&lab, "net-killed", &[]);
+    // the first that is sent is the request to the kernel
+    let strace = "strace -f -qq -o /dev/null -e trace=sendto -e inject=sendto:signal=KILL:when=1";
+    let mut command: Vec<&str> = strace.split(' ').collect();
+    command.extend(["/usr/libexec/virt-sandbox-run", "start", "net-killed"]);
+    let killed = lab.run(command[0], &command[1..]);
+    assert_ne!(killed.code(), Some(0), "{}", killed.stderr());
+    sandbox.start();
+    is_connected(&sandbox, "10.203.240.1");
+    sandbox.stop();
+    lab.run("ip", &["link", "show", &host_end(&sandbox)])
+        .ended(1);
+}
+
 /// A libvirt network of the test's own, whose bridge has its name.
 struct Network<'a> {
     lab: &'a Lab,

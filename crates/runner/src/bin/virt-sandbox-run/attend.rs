@@ -17,7 +17,7 @@ use vss_runner::{say, sys};
 
 use crate::ended::{self, Next};
 use crate::error::{Error, chain, io};
-use crate::launch::{Launched, is_selinux_on};
+use crate::launch::{self, Launched, is_selinux_on};
 use crate::network::Connecting;
 use crate::quick::Quick;
 use crate::sandbox::{START_MARGIN, Sandbox};
@@ -61,7 +61,7 @@ pub(crate) fn run(
         let domain = launched.domain.clone();
         if let Ok(held) = hold(&domain) {
             let mut watch = watch(sandbox, parts, &domain, &held)?;
-            match begin(sandbox, launched, &held, &mut watch, quick.take()) {
+            match begin(sandbox, &mut launched, &held, &mut watch, quick.take()) {
                 Ok(Waited::Up) => {
                     let error = match Waiter::prepare(sandbox, &domain, &held, &watch) {
                         Ok(waiter) => waiter.replace_this(sandbox, lock, &watch.upstream),
@@ -90,6 +90,8 @@ pub(crate) fn run(
                 console: watch.console,
             };
         }
+        // the next one listens at the same place
+        launched.connecting = None;
         match ended::settle(sandbox, &mut parts, evidence, domain.init_pid)? {
             Next::Again(new) => launched = new,
             Next::Over(end) => return ended::conclude(sandbox, &parts.console, &end, false),
@@ -129,7 +131,7 @@ fn watch(
 
 fn begin(
     sandbox: &Sandbox,
-    launched: Launched,
+    launched: &mut Launched,
     held: &Held,
     watch: &mut Watch,
     quick: Option<Quick>,
@@ -137,23 +139,23 @@ fn begin(
     let Launched {
         domain,
         adopted,
-        mut connecting,
+        connecting,
     } = launched;
     // It may be another's by now, whose pid libvirt told a moment ago: asked again, it is ours.
-    if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(&domain) {
+    if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(domain) {
         return Ok(Waited::Gone);
     }
-    save(sandbox, &domain, held, Phase::Starting)?;
+    save(sandbox, domain, held, Phase::Starting)?;
     sandbox.note_cgroups(domain.init_pid)?;
     let limit = sandbox.config.timeouts.start;
     let deadline = limit.and_then(|s| after(Duration::from_secs(s.saturating_add(START_MARGIN))));
-    if !adopted {
+    if !*adopted {
         match watch.next(deadline).map_err(io("wait for the container"))? {
             // nobody else is to be heard once something of the container runs
-            Event::Ready => connecting = None,
+            Event::Ready => *connecting = None,
             Event::Gone => {
                 // what kept it from being connected is why
-                connecting.map_or(Ok(()), Connecting::end)?;
+                connecting.take().map_or(Ok(()), Connecting::end)?;
                 return Ok(Waited::Gone);
             }
             Event::Stop => return Ok(Waited::Stop),
@@ -165,8 +167,8 @@ fn begin(
     }
     drop(quick);
     let waited = wait_for_units(sandbox, held, watch, deadline)?;
-    drop(connecting);
     if matches!(waited, Waited::Up) {
+        *connecting = None;
         check_label(sandbox, domain.init_pid)?;
     }
     Ok(waited)
@@ -271,11 +273,14 @@ pub(crate) fn stop(sandbox: &Sandbox, parts: Parts, domain: &RunningDomain) -> R
     if let Ok(held) = hold(domain) {
         sandbox.note_cgroups(domain.init_pid)?;
         let mut watch = watch(sandbox, parts, domain, &held)?;
+        // an init that still waits for its network powers nothing off
+        let _connecting = launch::connect_if_possible(sandbox, domain);
         shut_down(sandbox, &mut watch)?;
     }
     // Destroys nothing where libvirt has forgotten it already.
     sandbox.libvirt()?.destroy(sandbox.config.uuid)?;
     ended::clear(sandbox);
+    ended::disconnect(sandbox.config.uuid);
     Ok(sandbox.store.clear_runtime(sandbox.name())?)
 }
 
@@ -289,6 +294,7 @@ fn take_down(sandbox: &Sandbox, watch: &mut Watch) {
     if let Ok(Err(error)) = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid)) {
         say(&chain(&error));
     }
+    ended::disconnect(sandbox.config.uuid);
 }
 
 /// Has systemd inside power off, and waits; after the time that the unit inside has for it, the

@@ -1,6 +1,7 @@
 //! PID 1 is gone: finding out why, going on with what was rebooted, cleaning up after the rest.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use vss_config::{Failure, Store};
@@ -74,7 +75,11 @@ pub(crate) fn settle(
     evidence.stopped |= sandbox.is_stopping(old_init);
     evidence.report = sandbox.report();
     evidence.claim = Claim::read(parts.console.kept());
-    let end = outcome::end(&evidence);
+    let mut end = outcome::end(&evidence);
+    // whoever ends it by force tells its runner to stop as well, in either order
+    if end == End::Destroyed && sys::is_signalled(parts.signals.as_fd()) {
+        end = End::Stopped;
+    }
     if matches!(end, End::Reboot(_)) {
         say("rebooted from inside");
         parts.console.forget();
@@ -151,6 +156,7 @@ pub(crate) fn conclude(
     let message = &failure.message;
     say(&format!("{name}: {message}"));
     clear(sandbox);
+    disconnect(sandbox.config.uuid);
     if status == 0 {
         sandbox.store.clear_runtime(name)?;
     } else {
@@ -201,7 +207,8 @@ fn of_service(
     }
 }
 
-/// Leaves why and what to do about it, and nothing else.
+/// Leaves why and what to do about it, and nothing else. The container may run all the same, where
+/// libvirt doesn't answer.
 pub(crate) fn give_up(sandbox: &Sandbox, error: Error) -> Error {
     let failure = Failure {
         message: chain(&error),
@@ -224,15 +231,19 @@ pub(crate) fn clear(sandbox: &Sandbox) {
 
 fn clear_of(store: &Store, name: &SandboxName, uuid: Uuid) {
     remove_noted(store, name, &payload_cgroup(uuid));
-    // with the container's network it goes by itself, a moment later
-    if let Err(error) = vss_link::unplug(uuid) {
-        say(&chain(&error));
-    }
     let host = store.places().runtime(name).join("host");
     let _ = fs::remove_file(host.join("notify"));
     let _ = fs::remove_file(host.join(handshake::SOCKET));
     let _ = fs::remove_dir(host);
     if let Err(error) = store.clear_state(name) {
+        say(&chain(&error));
+    }
+}
+
+/// Takes the interface of a container away that is gone: with its network it goes by itself, a moment
+/// later.
+pub(crate) fn disconnect(uuid: Uuid) {
+    if let Err(error) = vss_link::unplug(uuid) {
         say(&chain(&error));
     }
 }
@@ -243,6 +254,7 @@ pub(crate) fn without_config(name: &SandboxName, options: &Options) -> Result<()
     let store = Sandbox::store(options)?;
     if let Some(state) = store.state(name)? {
         clear_of(&store, name, state.uuid);
+        disconnect(state.uuid);
     }
     Ok(())
 }

@@ -61,11 +61,25 @@ pub(crate) fn again(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error>
 /// A domain that libvirt started anew after a reboot, from the description that it had. Its init
 /// waits for its network.
 pub(crate) fn restarted(sandbox: &Sandbox, domain: RunningDomain) -> Result<Launched, Error> {
-    let connecting = connect_again(sandbox, &domain);
-    Ok(Launched {
-        connecting: connecting.map_err(|error| give_up(sandbox, error))?,
-        domain,
-        adopted: false,
+    match connect_again(sandbox, &domain) {
+        Ok(connecting) => Ok(Launched {
+            domain,
+            adopted: false,
+            connecting,
+        }),
+        Err(error) => {
+            sandbox.libvirt()?.destroy(domain.uuid)?;
+            Err(give_up(sandbox, error))
+        }
+    }
+}
+
+/// The same where the container goes on without: its runner went, maybe before the init had its
+/// network.
+pub(crate) fn connect_if_possible(sandbox: &Sandbox, domain: &RunningDomain) -> Option<Connecting> {
+    connect_again(sandbox, domain).unwrap_or_else(|error| {
+        say(&chain(&error));
+        None
     })
 }
 
@@ -89,15 +103,10 @@ pub(crate) fn parts(sandbox: &Sandbox) -> Result<Parts, Error> {
 fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
     let libvirt = sandbox.libvirt()?;
     if let Some(domain) = sandbox.running()? {
-        // its runner may have gone before the init had its network, and may be all that is wrong
-        let connecting = connect_again(sandbox, &domain).unwrap_or_else(|error| {
-            say(&chain(&error));
-            None
-        });
         return Ok(Launched {
+            connecting: connect_if_possible(sandbox, &domain),
             domain,
             adopted: true,
-            connecting,
         });
     }
     let is_selinux_on = is_selinux_on();

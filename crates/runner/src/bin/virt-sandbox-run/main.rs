@@ -13,6 +13,7 @@
 //! start failed or a container ended is on stderr, in the host unit's status, and in the sandbox's
 //! runtime directory for the command to show.
 
+mod asked;
 mod attend;
 mod awake;
 mod cgroups;
