@@ -99,6 +99,9 @@ fn take_down(
     // what its runner, or a `Restart=` of the unit, had only begun to start is killed as it comes;
     // where that fails it is stopped as any other
     let go_on = || {
+        if how != Stop::Graceful {
+            say_stopping(host, identity);
+        }
         let _ = kill(host, identity, how);
         control.check()
     };
