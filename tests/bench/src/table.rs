@@ -12,27 +12,25 @@ pub(crate) fn median(figures: &[f64]) -> f64 {
     sorted[(sorted.len() - 1) / 2]
 }
 
-/// What the median of all that could be measured is at least, with a probability of 97.5 %: by how many
-/// figures lie below it (the sign test's interval, whose lower end this is). With five figures or fewer
-/// nothing can be said: the lowest.
-///
-/// # Panics
-/// Without figures.
-pub(crate) fn at_least(figures: &[f64]) -> f64 {
+/// Where the median of all that could be measured lies, with a probability of 95 %: by how many figures
+/// lie on either side of it (the interval of the sign test). `None` with fewer than six, which allow no
+/// such statement.
+pub(crate) fn interval(figures: &[f64]) -> Option<(f64, f64)> {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let count = i32::try_from(sorted.len()).unwrap_or(i32::MAX);
-    // how likely it is that so few lie below the median
-    let (mut exactly, mut in_all, mut below) = (0.5f64.powi(count), 0.0, 0);
+    let count = i32::try_from(sorted.len()).ok()?;
+    // how likely it is that so few lie below the median, from none on
+    let (mut exactly, mut in_all, mut place) = (0.5f64.powi(count), 0.0, None);
     for few in 0..count {
         in_all += exactly;
         if in_all > 0.025 {
             break;
         }
-        below = few;
+        place = usize::try_from(few).ok();
         exactly *= f64::from(count - few) / f64::from(few + 1);
     }
-    sorted[usize::try_from(below).unwrap_or(0)]
+    let place = place?;
+    Some((*sorted.get(place)?, *sorted.get(sorted.len() - 1 - place)?))
 }
 
 /// The table, on stdout.
@@ -96,11 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_median_is_at_least_is_known_by_the_count() {
-        let of = |count: u32| at_least(&(0..count).map(f64::from).collect::<Vec<_>>());
-        // the places that tables of the sign test give, counted from 0
-        for (count, place) in [(5, 0), (6, 0), (8, 0), (9, 1), (15, 3), (25, 7), (31, 9)] {
-            assert_eq!(of(count).to_bits(), f64::from(place).to_bits(), "{count}");
+    fn the_interval_is_that_of_the_sign_test() {
+        let of = |count: u32| interval(&(0..count).map(f64::from).collect::<Vec<_>>());
+        assert_eq!(of(5), None);
+        // the places that tables give, counted from 0
+        for (count, place) in [(6, 0), (8, 0), (9, 1), (15, 3), (25, 7), (31, 9)] {
+            let other = f64::from(count - 1 - place);
+            assert_eq!(of(count), Some((f64::from(place), other)), "{count}");
         }
     }
 
