@@ -84,8 +84,9 @@ pub(crate) fn connect_if_possible(sandbox: &Sandbox, domain: &RunningDomain) -> 
 }
 
 /// Listens to the first process of a domain that this process did not start. What it gets goes by
-/// the config.
+/// the config, which may have been edited since to name what is another's.
 fn connect_again(sandbox: &Sandbox, domain: &RunningDomain) -> Result<Option<Connecting>, Error> {
+    own::check(&sandbox.config, &sandbox.store)?;
     let bridge = network::bridge(sandbox)?;
     let spec = spec(sandbox, bridge.as_deref());
     Connecting::begin(sandbox, &spec, Some(domain.init_pid))
