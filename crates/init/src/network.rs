@@ -21,8 +21,6 @@ use vss_model::handshake;
 
 use crate::failure::{Failure, Stage};
 
-/// Where the host's directory with its sockets is seen.
-const HOST: &str = "/run/host";
 /// A runner that has not come by then does not come.
 const LONGEST: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(2);
@@ -61,7 +59,7 @@ fn send(reply: &OwnedFd) -> io::Result<()> {
 
 /// After a reboot libvirt may be faster than the runner, which doesn't listen while a container runs.
 fn connect(runner: &UnixDatagram) -> io::Result<()> {
-    let path = format!("{HOST}/{}", handshake::SOCKET);
+    let path = format!("{}/{}", handshake::DIRECTORY, handshake::SOCKET);
     let end = Instant::now() + LONGEST;
     loop {
         match runner.connect(&path) {
@@ -92,5 +90,35 @@ impl Request {
                 Err(error) => return Err(Failure::io(Stage::Network, "the answer")(error)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of waiting where the runner says this, and then is gone.
+    fn waited(said: &[u8]) -> Result<(), Failure> {
+        let (answer, reply) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        rustix::io::write(&reply, said).unwrap();
+        drop(reply);
+        Request { answer }.wait()
+    }
+
+    #[test]
+    fn only_the_runners_answer_is_one() {
+        assert!(waited(&[handshake::CONNECTED]).is_ok());
+        for said in [&[][..], b"0"] {
+            let failure = waited(said).unwrap_err();
+            assert_eq!(failure.stage, Stage::Network);
+            assert!(failure.to_string().ends_with("the runner did not make it"));
+        }
+    }
+
+    #[test]
+    fn a_runner_that_is_not_there_yet_is_told_from_one_that_refuses() {
+        let kind = |kind: io::ErrorKind| is_too_early(&kind.into());
+        assert!(kind(io::ErrorKind::NotFound) && kind(io::ErrorKind::ConnectionRefused));
+        assert!(!kind(io::ErrorKind::PermissionDenied));
     }
 }

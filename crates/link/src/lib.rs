@@ -5,10 +5,10 @@
 //! and for a moved device the kernel waits out a grace period of RCU, 14 to 19 ms of every start.
 //! Here the second end is made in the container's network at once.
 //!
-//! [`plug()`] makes the pair and gives `eth0` its address and default route, by rtnetlink(7): the host's end over a
-//! socket of its own, the container's over one that the container's first process opened in its network
-//! and handed out, so that nobody has to enter it. [`unplug()`] takes the pair away by the name of the
-//! host's end, which comes from the sandbox's UUID ([`host_end`]).
+//! [`plug()`] makes the pair and gives `eth0` its address and default route, by rtnetlink(7): the host's
+//! end over a socket of its own, the container's over one that the container's first process opened in
+//! its network and handed out, so that nobody has to enter it. [`unplug()`] takes the pair away by the
+//! name of the host's end, which comes from the sandbox's UUID ([`host_end`]).
 
 mod plug;
 mod rtnetlink;

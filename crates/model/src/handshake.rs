@@ -1,6 +1,9 @@
 //! What the first process of a container and its runner say to each other before systemd begins.
 
-/// The socket at which the runner listens, in the directory that is `/run/host` inside.
+/// Where the host's directory with the runner's sockets is seen inside.
+pub const DIRECTORY: &str = "/run/host";
+
+/// The socket at which the runner listens for this, in that directory.
 pub const SOCKET: &str = "network";
 
 /// The init asks for its interface: a message that brings two descriptors, an rtnetlink socket of

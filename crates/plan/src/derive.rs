@@ -17,7 +17,7 @@ pub const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 /// journal, which goes to the console too, and the log of the host would have each line twice.
 const PROGRESS: &str = "--show-status=error";
 /// Where the host's directory with the readiness socket is seen inside.
-pub const HOST_INSIDE: &str = "/run/host";
+pub const HOST_INSIDE: &str = vss_model::handshake::DIRECTORY;
 /// `<memory>` without a limit: the most that libvirt takes
 /// (`VIR_DOMAIN_MEMORY_PARAM_UNLIMITED`). The runner may give the host's own memory instead.
 pub const MEMORY_UNLIMITED_KIB: u64 = 9_007_199_254_740_991;

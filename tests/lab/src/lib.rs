@@ -267,6 +267,21 @@ impl Sandbox<'_> {
         panic!("not {state}: {}", self.status())
     }
 
+    /// Waits until it runs with another first process than this, a minute at the most.
+    ///
+    /// # Panics
+    /// Where it never does.
+    pub fn runs_anew(&self, before: u64) {
+        for _ in 0..600 {
+            let status = self.status();
+            if status["state"] == "running" && status["init_pid"] != before {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("it does not run anew: {}", self.status())
+    }
+
     /// Runs a command inside.
     #[must_use = "assert its exit status"]
     pub fn execute(&self, command: &[&str]) -> Ran {

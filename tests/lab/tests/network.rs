@@ -7,7 +7,6 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
 
 use vss_lab::{Lab, Sandbox, fixture};
 
@@ -150,15 +149,7 @@ fn a_container_that_reboots_is_connected_again() {
     sandbox.start();
     let first = sandbox.first_process();
     let _ = sandbox.execute(&["systemctl", "reboot"]);
-    for _ in 0..600 {
-        let status = sandbox.status();
-        if status["state"] == "running" && status["init_pid"] != first {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    sandbox.settles("running");
-    assert_ne!(sandbox.first_process(), first);
+    sandbox.runs_anew(first);
     is_connected(&sandbox, "10.203.240.1");
     sandbox.stop();
 }

@@ -4,9 +4,18 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use vss_libvirt::{Hypervisor, Libvirt, NetworkError, Networks, OWN_UUID, Uri};
-use vss_model::Interface;
+use vss_model::{DomainSpec, Interface};
 
 use crate::world::{SERVER, container, greeting, in_world, interface, output, run, shipped};
+
+/// The own network is in use by this running domain, and by nobody else.
+fn is_used_by(libvirt: &Libvirt, spec: &DomainSpec) {
+    let info = libvirt.info("virt-sandbox").unwrap().unwrap();
+    let interface = &spec.interfaces[0];
+    assert_eq!(info.in_use, [info.gateway, interface.address]);
+    assert_eq!(info.macs, [interface.mac]);
+    assert!(!libvirt.release(&shipped()).unwrap(), "a domain is on it");
+}
 
 #[test]
 #[ignore = "of the lab tier: make check-lab"]
@@ -30,10 +39,7 @@ fn the_own_network_carries_containers_with_ready_made_addresses() {
             output("web", "up");
             assert_eq!(greeting(Ipv4Addr::new(10, 203, 240, 17)), "hello\n");
 
-            let info = libvirt.info("virt-sandbox").unwrap().unwrap();
-            assert_eq!(info.in_use, [info.gateway, [10, 203, 240, 17].into()]);
-            assert_eq!(info.macs, [spec.interfaces[0].mac]);
-            assert!(!libvirt.release(&shipped()).unwrap(), "a domain is on it");
+            is_used_by(libvirt, &spec);
             libvirt.destroy(spec.uuid).unwrap();
             assert!(libvirt.release(&shipped()).unwrap());
             assert!(!libvirt.release(&shipped()).unwrap());
@@ -65,10 +71,7 @@ fn a_container_that_the_runner_connects_uses_its_network_too() {
             }];
             libvirt.start(&spec).unwrap();
             assert_eq!(output("web", "net").trim(), "lo");
-            let info = libvirt.info("virt-sandbox").unwrap().unwrap();
-            assert_eq!(info.in_use, [info.gateway, [10, 203, 240, 17].into()]);
-            assert_eq!(info.macs, [spec.interfaces[0].mac]);
-            assert!(!libvirt.release(&shipped()).unwrap(), "a domain is on it");
+            is_used_by(libvirt, &spec);
             libvirt.destroy(spec.uuid).unwrap();
             assert!(libvirt.release(&shipped()).unwrap());
         },

@@ -68,7 +68,10 @@ pub(crate) fn restarted(sandbox: &Sandbox, domain: RunningDomain) -> Result<Laun
             connecting,
         }),
         Err(error) => {
-            sandbox.libvirt()?.destroy(domain.uuid)?;
+            // why it can't be connected is to be told
+            if let Ok(Err(error)) = sandbox.libvirt().map(|l| l.destroy(domain.uuid)) {
+                say(&chain(&error));
+            }
             Err(give_up(sandbox, error))
         }
     }

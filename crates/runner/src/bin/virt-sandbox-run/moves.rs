@@ -26,6 +26,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 
 /// Shorter than any grace period.
 const PAUSE: Duration = Duration::from_millis(1);
+
 /// Moves this process until all is over, or it is too late to matter.
 ///
 /// # Errors
