@@ -34,6 +34,7 @@ mod connect;
 mod container;
 mod environment;
 mod error;
+mod label;
 mod launch;
 mod level;
 mod null;

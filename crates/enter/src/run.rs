@@ -11,10 +11,11 @@ use crate::child::Streams;
 use crate::command::Command;
 use crate::container::Container;
 use crate::error::{Error, caller};
+use crate::label;
 use crate::launch::{Launch, Launched};
 use crate::level;
-use crate::process::{Child, Ended};
-use crate::procfs::{self, ProcessDir};
+use crate::process::Ended;
+use crate::procfs;
 use crate::relay::{End, Flow};
 use crate::session::Session;
 use crate::signals::Signals;
@@ -54,7 +55,7 @@ impl Container {
             Launched::Running(child, master) => (child, master),
             Launched::Interrupted(signal) => return Ok(Ended::Killed(signal).status()),
         };
-        check_label(command, &child)?;
+        label::check(command.label.as_ref(), &child)?;
         let raw = match &master {
             Some(_) => RawMode::enter(command.interactive).map_err(caller("set the terminal"))?,
             None => None,
@@ -136,24 +137,4 @@ fn flows(command: &Command, ends: Ends, master: Option<&OwnedFd>) -> io::Result<
         flows.extend(stdin.map(|stdin| Flow::new(input(), End::Own(stdin))));
     }
     Ok(flows)
-}
-
-/// Reads the label of the program back, through the host's procfs (A05, A42).
-fn check_label(command: &Command, child: &Child) -> Result<()> {
-    let Some(wanted) = &command.label else {
-        return Ok(());
-    };
-    let read = ProcessDir::open(child.pid()).and_then(|process| process.read("attr/current"));
-    // a program that has ended already has no label to read
-    let Ok(found) = read else {
-        return Ok(());
-    };
-    let found = found.trim_end_matches(['\0', '\n']);
-    if found.is_empty() || found == wanted.to_string() {
-        return Ok(());
-    }
-    Err(Error::Label {
-        found: found.to_owned(),
-        wanted: wanted.to_string(),
-    })
 }
