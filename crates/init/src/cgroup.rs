@@ -190,8 +190,11 @@ fn descend(mounted: &str, payload: &str) -> Result<(), Failure> {
     let payload = format!("{mounted}/{payload}");
     let fail = |error: io::Error| Failure::io(Stage::Cgroup, &payload)(error);
     match fs::create_dir(&payload) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
-        _ => {}
+        // after a reboot
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            remove_below(Path::new(&payload));
+        }
+        made => made.map_err(fail)?,
     }
     // A new cpuset is empty and takes no process.
     for file in ["cpuset.cpus", "cpuset.mems"] {
@@ -202,6 +205,17 @@ fn descend(mounted: &str, payload: &str) -> Result<(), Failure> {
         }
     }
     write(&Path::new(&payload).join("cgroup.procs"), b"0").map_err(fail)
+}
+
+/// Removes the cgroups in a directory as far as nothing is in them: a systemd takes over what it finds.
+/// The files of a cgroup go with it.
+fn remove_below(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_below(&entry.path());
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
 }
 
 /// Writes to a file of the kernel, which is there already.
@@ -263,6 +277,21 @@ mod tests {
         ] {
             assert_eq!(layout(text), Some(Layout::V2));
         }
+    }
+
+    #[test]
+    fn what_an_earlier_boot_left_is_removed_but_for_what_is_in_use() {
+        let payload = tempfile::tempdir().unwrap();
+        let below = |path: &str| payload.path().join(path);
+        for path in ["init.scope", "system.slice/a.service", "user.slice"] {
+            fs::create_dir_all(below(path)).unwrap();
+        }
+        // a directory can't be removed with a file in it, nor a cgroup with a process
+        fs::write(below("user.slice/in-use"), "").unwrap();
+        fs::write(below("cgroup.procs"), "").unwrap();
+        remove_below(payload.path());
+        assert!(!below("init.scope").exists() && !below("system.slice").exists());
+        assert!(below("user.slice/in-use").exists() && below("cgroup.procs").exists());
     }
 
     #[test]

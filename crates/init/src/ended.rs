@@ -12,12 +12,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat2, unlinkat};
 use vss_model::installed::INIT;
 
 use crate::failure::{Failure, Stage};
 
 /// Where the host looks (in the container's own `/var`).
 const FILE: &str = "/var/lib/virt-sandbox/ended";
+const DIRECTORY: &str = "/var/lib/virt-sandbox";
 /// How long after a unit ended another one's end may still be going on.
 const SETTLE: Duration = Duration::from_millis(250);
 
@@ -247,10 +249,20 @@ fn output<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String, Failure>
     Err(Failure::new(Stage::Ended, text))
 }
 
+/// Takes away what was left before a reboot: nobody else knows when nothing of this boot has ended yet.
+/// What can't be taken away is no report either.
+pub(crate) fn forget() {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let links = ResolveFlags::NO_SYMLINKS;
+    if let Ok(directory) = openat2(CWD, DIRECTORY, flags, Mode::empty(), links) {
+        let _ = unlinkat(directory, "ended", AtFlags::empty());
+    }
+}
+
 /// One line, in place of what an earlier end left.
 fn record(end: &End) -> std::io::Result<()> {
     let new = format!("{FILE}.new");
-    fs::create_dir_all("/var/lib/virt-sandbox")?;
+    fs::create_dir_all(DIRECTORY)?;
     let _ = fs::remove_file(&new);
     let mut file = fs::OpenOptions::new()
         .write(true)

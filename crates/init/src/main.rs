@@ -88,6 +88,7 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     cgroup::enter()?;
     mounts::check_own_trees(&boot.writable)?;
     mounts::harden(&boot.writable, &boot.read_only)?;
+    ended::forget();
     pins::hold()?;
     mounts::mask()?;
     mounts::share()?;
