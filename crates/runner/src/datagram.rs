@@ -47,6 +47,32 @@ pub fn bind(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Who sent the next message, which stays; `None` where there is none now.
+pub fn next_sender(socket: impl AsFd) -> Option<Option<u32>> {
+    let mut byte = [0];
+    // with no room for descriptors the kernel hands none out
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::PEEK | RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut control,
+        flags,
+    )
+    .ok()?;
+    Some(control.drain().find_map(|item| sender(&item)))
+}
+
+fn sender(item: &RecvAncillaryMessage<'_>) -> Option<u32> {
+    match item {
+        RecvAncillaryMessage::ScmCredentials(who) => {
+            u32::try_from(who.pid.as_raw_nonzero().get()).ok()
+        }
+        _ => None,
+    }
+}
+
 /// The next message; `None` where there is none now.
 pub fn receive(socket: impl AsFd) -> Option<Datagram> {
     let mut bytes = vec![0; LIMIT];
@@ -55,20 +81,17 @@ pub fn receive(socket: impl AsFd) -> Option<Datagram> {
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let mut into = [IoSliceMut::new(&mut bytes)];
     let received = recvmsg(socket, &mut into, &mut control, flags).ok()?;
-    let (mut sender, mut descriptors) = (None, Vec::new());
+    let (mut from, mut descriptors) = (None, Vec::new());
     for item in control.drain() {
-        match item {
-            RecvAncillaryMessage::ScmCredentials(who) => {
-                sender = u32::try_from(who.pid.as_raw_nonzero().get()).ok();
-            }
-            RecvAncillaryMessage::ScmRights(rights) => descriptors.extend(rights),
-            _ => {}
+        from = from.or_else(|| sender(&item));
+        if let RecvAncillaryMessage::ScmRights(rights) = item {
+            descriptors.extend(rights);
         }
     }
     let whole = !received.flags.contains(ReturnFlags::TRUNC);
     bytes.truncate(if whole { received.bytes } else { 0 });
     Some(Datagram {
-        sender,
+        sender: from,
         bytes,
         descriptors,
     })

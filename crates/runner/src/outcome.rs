@@ -13,6 +13,7 @@
 //! | stop asked for | ends with success, or fails if it had to be killed |
 
 use std::fmt;
+use std::str::FromStr;
 
 use vss_model::{InnerState, Sanitized, exit};
 
@@ -263,13 +264,15 @@ pub struct Evidence {
     pub wait_status: Option<i32>,
     /// What the init's `--ended` left.
     pub report: Option<Report>,
-    /// The last lines of the console say that systemd went down by itself.
+    /// Systemd says that it went down by itself: its last message, or the last lines of the console.
     pub claim: Option<Claim>,
+    /// Why the init gave up, in its words.
+    pub said: Option<String>,
     /// libvirt runs the domain with another PID 1.
     pub runs_again: bool,
 }
 
-/// What the last lines of a console tell.
+/// How systemd went down, as it says itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// Power-off or halt.
@@ -303,6 +306,28 @@ impl Claim {
     }
 }
 
+/// As `X_SYSTEMD_SHUTDOWN=` has it (systemd(1)).
+impl FromStr for Claim {
+    type Err = ();
+
+    fn from_str(kind: &str) -> Result<Self, ()> {
+        match kind {
+            "poweroff" | "halt" | "exit" => Ok(Self::PowerOff),
+            "reboot" | "kexec" => Ok(Self::Reboot),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PowerOff => "poweroff",
+            Self::Reboot => "reboot",
+        })
+    }
+}
+
 /// How a container ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
@@ -316,8 +341,13 @@ pub enum End {
     PowerOff,
     /// From inside; the container is to go on. `true`: libvirt has already started it again.
     Reboot(bool),
-    /// The init gave up: its exit status.
-    Init(u8),
+    /// The init gave up.
+    Init {
+        /// Its exit status, where the kernel tells.
+        status: Option<u8>,
+        /// Why, in its words.
+        said: Option<String>,
+    },
     /// Its systemd exited with this status without a report.
     Exited(u8),
     /// By whoever.
@@ -352,9 +382,16 @@ pub fn end(evidence: &Evidence) -> End {
         // A service may end with one of the init's statuses; once one runs, the init is through.
         (_, Some(status)) => reported(evidence).unwrap_or(match status {
             0 => End::PowerOff,
-            _ if exit::OF_INIT.contains(&status) => End::Init(status),
+            _ if exit::OF_INIT.contains(&status) => End::Init {
+                status: Some(status),
+                said: evidence.said.clone(),
+            },
             _ => End::Exited(status),
         }),
+        (None, None) if evidence.said.is_some() => End::Init {
+            status: None,
+            said: evidence.said.clone(),
+        },
         // the services report their ends in a reboot as well
         (None, None) if evidence.claim == Some(Claim::Reboot) => End::Reboot(false),
         (None, None) => reported(evidence).unwrap_or(match evidence.claim {
@@ -375,8 +412,12 @@ impl End {
         match self {
             Self::Stopped | Self::PowerOff | Self::Reboot(_) => 0,
             Self::Service(report) => report.exit_status(),
-            Self::Exited(status) | Self::Init(status) => *status,
-            Self::Killed | Self::Destroyed => 1,
+            Self::Exited(status)
+            | Self::Init {
+                status: Some(status),
+                ..
+            } => *status,
+            Self::Killed | Self::Destroyed | Self::Init { status: None, .. } => 1,
         }
     }
 }
@@ -389,10 +430,16 @@ impl fmt::Display for End {
             Self::Service(report) => report.fmt(f),
             Self::PowerOff => f.write_str("powered off from inside"),
             Self::Reboot(_) => f.write_str("rebooted from inside"),
-            Self::Init(status) => write!(
-                f,
-                "its first process could not set it up (status {status}; the console has the cause)"
-            ),
+            Self::Init {
+                said: Some(said), ..
+            } => Sanitized::text(said).fmt(f),
+            Self::Init { status, said: None } => {
+                f.write_str("its first process could not set it up (")?;
+                if let Some(status) = status {
+                    write!(f, "status {status}; ")?;
+                }
+                f.write_str("the console has the cause)")
+            }
             Self::Exited(status) => write!(f, "its systemd exited with status {status}"),
             Self::Destroyed => f.write_str(
                 "it was ended from outside: its domain destroyed, or its first process killed",

@@ -45,7 +45,17 @@ pub fn signals() -> io::Result<OwnedFd> {
 /// Whether one of the signals has come that [`signals`] made readable. It stays there to be read.
 #[must_use]
 pub fn is_signalled(signals: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(&signals, PollFlags::IN)];
+    is_readable(signals)
+}
+
+/// Whether the process of a pidfd has ended (pidfd_open(2)).
+#[must_use]
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    is_readable(pidfd)
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
 }
 

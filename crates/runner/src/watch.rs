@@ -8,7 +8,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::console::Console;
-use crate::notify::Inbox;
+use crate::notify::{INIT_SAYS, Inbox, Message};
+use crate::outcome::Claim;
+use crate::sys;
 use crate::upstream::Upstream;
 
 /// How much is read from inside in each second. More waits in the kernel, and then whoever writes
@@ -16,8 +18,9 @@ use crate::upstream::Upstream;
 const BYTES: usize = 1024 * 1024;
 const MESSAGES: u32 = 100;
 const SECOND: Duration = Duration::from_secs(1);
-/// How long the last lines may take from libvirt's controller after the container's end.
-const LAST_LINES: Duration = Duration::from_millis(200);
+/// How long the last lines may take from libvirt's controller after the container's end. It hangs up
+/// when it has passed them on.
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +50,32 @@ pub struct Watch {
     pub signals: OwnedFd,
     /// What it printed.
     pub console: Console,
+    /// What its messages tell of its end.
+    pub words: LastWords,
     /// Who is told.
     pub upstream: Upstream,
     /// What may be read until `refill`.
     pub allowance: Allowance,
+}
+
+/// What PID 1 says of its end before it comes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastWords {
+    /// Why the init gave up.
+    pub gave_up: Option<String>,
+    /// How systemd goes down.
+    pub claim: Option<Claim>,
+}
+
+impl LastWords {
+    /// Takes in a message.
+    pub fn hear(&mut self, message: &Message) {
+        if let Some(status) = &message.status {
+            // whatever comes after it shows that it did not give up
+            self.gave_up = status.starts_with(INIT_SAYS).then(|| status.clone());
+        }
+        self.claim = message.shutdown.or(self.claim);
+    }
 }
 
 /// What may be read from inside until the next second.
@@ -93,9 +118,8 @@ impl Watch {
             let now = Instant::now();
             self.allowance.refill(now);
             self.upstream.flush(now);
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                return Ok(Event::Deadline);
-            }
+            let is_over = deadline.is_some_and(|deadline| now >= deadline);
+            // what has come until then counts, also where this process was late to look
             let ready = self.wait(now, deadline)?;
             if ready.terminal {
                 self.read_terminal();
@@ -104,13 +128,23 @@ impl Watch {
                 return Ok(Event::Ready);
             }
             if ready.process {
-                self.read_last_lines();
+                self.hear_out();
                 return Ok(Event::Gone);
             }
             if ready.signals && self.take_signals() {
                 return Ok(Event::Stop);
             }
+            if is_over {
+                return Ok(Event::Deadline);
+            }
         }
+    }
+
+    /// Takes in the last that comes from a container that is gone.
+    pub fn hear_out(&mut self) {
+        self.allowance = Allowance::new(Instant::now());
+        self.read_inbox();
+        self.read_last_lines();
     }
 
     /// Has systemd inside power off and waits until it is gone; whether it is by the deadline.
@@ -123,7 +157,7 @@ impl Watch {
     pub fn power_off(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
         loop {
             // It may be gone, which is the next event.
-            let _ = crate::sys::send_signal(self.process.as_fd(), crate::sys::POWER_OFF);
+            let _ = sys::send_signal(self.process.as_fd(), sys::POWER_OFF);
             let again = Instant::now() + SECOND;
             loop {
                 match self.next(Some(deadline.map_or(again, |deadline| deadline.min(again))))? {
@@ -169,7 +203,10 @@ impl Watch {
 
     fn read_inbox(&mut self) -> bool {
         let mut ready = false;
-        while let Some(message) = self.inbox.next(self.init, &mut self.allowance.messages) {
+        let has_ended = || sys::has_ended(self.process.as_fd());
+        let budget = &mut self.allowance.messages;
+        while let Some(message) = self.inbox.next(self.init, has_ended, budget) {
+            self.words.hear(&message);
             if let Some(status) = message.status {
                 self.upstream.status(&status, Instant::now());
             }
@@ -277,9 +314,38 @@ mod tests {
             terminal: None,
             signals,
             console: Console::new(Instant::now()),
+            words: LastWords::default(),
             upstream: Upstream::from_environment(),
             allowance: Allowance::new(Instant::now()),
         }
+    }
+
+    #[test]
+    fn what_the_init_said_last_is_why_it_gave_up() {
+        let mut words = LastWords::default();
+        words.hear(&Message::parse(b"STATUS=virt-sandbox-init: mounts: /x"));
+        assert_eq!(
+            words.gave_up.as_deref(),
+            Some("virt-sandbox-init: mounts: /x")
+        );
+        words.hear(&Message::parse(b"X_SYSTEMD_SHUTDOWN=reboot"));
+        assert!(words.gave_up.is_some() && words.claim == Some(Claim::Reboot));
+        words.hear(&Message::parse(b"READY=1\nSTATUS=Ready."));
+        assert_eq!(words.gave_up, None);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a process that has ended")]
+    fn what_came_before_the_deadline_counts_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new("true").spawn().unwrap();
+        let mut watch = watch(child.id(), directory.path());
+        let past = Some(Instant::now());
+        rustix::event::poll(&mut [PollFd::new(&watch.process, PollFlags::IN)], None).unwrap();
+        assert_eq!(watch.next(past).unwrap(), Event::Gone);
+        child.wait().unwrap();
+        let mut watch = self::watch(std::process::id(), directory.path());
+        assert_eq!(watch.next(past).unwrap(), Event::Deadline);
     }
 
     #[test]

@@ -204,8 +204,11 @@ fn who_is_killed_from_outside_did_not_power_off_whatever_it_says() {
 
 #[test]
 fn the_inits_own_failures_are_told_apart() {
-    assert_eq!(ended(|e| e.wait_status = Some(185 << 8)), End::Init(185));
-    assert_eq!(ended(|e| e.wait_status = Some(192 << 8)), End::Init(192));
+    for status in [185, 192] {
+        let end = ended(|e| e.wait_status = Some(i32::from(status) << 8));
+        assert_eq!(end.exit_status(), status);
+        assert!(matches!(end, End::Init { said: None, .. }), "{end}");
+    }
     assert_eq!(ended(|e| e.wait_status = Some(7 << 8)), End::Exited(7));
     let of_service = report("exit-code", "exited", "185");
     let told = ended(|e| {

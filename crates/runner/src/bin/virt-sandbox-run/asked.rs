@@ -5,9 +5,9 @@
 //! only one to be heard, be it the init still or a systemd that was taken over since: it could only have
 //! its own container's interface made again.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pipe::fcntl_getpipe_size;
@@ -15,6 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use vss_link::Plug;
 use vss_model::{Interface, SandboxName, Uuid, handshake};
 use vss_runner::datagram::{self, Datagram};
+use vss_runner::sys;
 
 /// What is to be connected.
 pub(crate) struct Wanted {
@@ -80,7 +81,9 @@ impl Asked {
         {
             return;
         }
-        let done = self.connect(init, message.descriptors);
+        let mut descriptors = message.descriptors;
+        let done = self.connect(init, &mut descriptors);
+        // as long as it can hope for an answer it does not end for the want of one
         if lives(&holder) {
             self.last = done;
         } else {
@@ -91,13 +94,16 @@ impl Asked {
         self.holder = Some(holder);
     }
 
-    /// The answer is sent, and what came along is closed, when this returns.
-    fn connect(&self, init: u32, descriptors: Vec<OwnedFd>) -> Result<(), vss_link::Error> {
-        let [inside, reply] =
-            <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| vss_link::Error::Request)?;
+    /// The answer is sent when this returns. Where there is none, the pipe for it is still open.
+    fn connect(&self, init: u32, descriptors: &mut Vec<OwnedFd>) -> Result<(), vss_link::Error> {
+        if descriptors.len() != 2 {
+            return Err(vss_link::Error::Request);
+        }
         // a pipe, whose end can be told without waiting
-        fcntl_getpipe_size(&reply).map_err(|_| vss_link::Error::Request)?;
-        fcntl_setfl(&reply, OFlags::NONBLOCK).map_err(|_| vss_link::Error::Request)?;
+        fcntl_getpipe_size(&descriptors[1]).map_err(|_| vss_link::Error::Request)?;
+        fcntl_setfl(&descriptors[1], OFlags::NONBLOCK).map_err(|_| vss_link::Error::Request)?;
+        let inside = descriptors.remove(0);
+        let reply = &descriptors[0];
         let plug = Plug {
             name: &self.wanted.name,
             uuid: self.wanted.uuid,
@@ -119,9 +125,7 @@ fn hold(process: u32) -> Option<OwnedFd> {
 }
 
 fn lives(process: &OwnedFd) -> bool {
-    let at_once = Timespec::default();
-    let mut fds = [PollFd::new(process, PollFlags::IN)];
-    matches!(poll(&mut fds, Some(&at_once)), Ok(0))
+    !sys::has_ended(process.as_fd())
 }
 
 #[cfg(test)]
@@ -224,6 +228,26 @@ mod tests {
         message.descriptors[1] = file.try_clone().unwrap().into();
         assert_eq!(heard(&mut asked(None), message, answer).0, wrong);
         assert_eq!(file.metadata().unwrap().len(), 0);
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process that ends for the want of an answer"
+    )]
+    fn an_init_that_ends_as_it_is_not_connected_had_no_other_reason() {
+        for _ in 0..50 {
+            let (mut message, answer) = request(0, handshake::NETWORK);
+            let mut init = std::process::Command::new("cat")
+                .stdin(answer)
+                .spawn()
+                .unwrap();
+            message.sender = Some(init.id());
+            let mut asked = asked(None);
+            asked.hear(message);
+            assert_eq!(asked.last.unwrap_err().to_string(), NO_BRIDGE);
+            init.wait().unwrap();
+        }
     }
 
     #[test]

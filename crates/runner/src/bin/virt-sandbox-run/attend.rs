@@ -12,11 +12,11 @@ use vss_runner::handover::{self, Options};
 use vss_runner::notify::Inbox;
 use vss_runner::outcome::{self, Evidence, Start, Trouble};
 use vss_runner::upstream::Upstream;
-use vss_runner::watch::{Allowance, Event, Watch, after};
+use vss_runner::watch::{Allowance, Event, LastWords, Watch, after};
 use vss_runner::{say, sys};
 
 use crate::ended::{self, Next};
-use crate::error::{Error, chain, io};
+use crate::error::{Error, chain, io, is_gone};
 use crate::launch::{self, Launched, is_selinux_on};
 use crate::network::Connecting;
 use crate::quick::Quick;
@@ -24,8 +24,9 @@ use crate::sandbox::{START_MARGIN, Sandbox};
 
 /// How often units that are on their way are asked after.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// How often a systemd that doesn't answer is asked, before that counts as a failure.
-const ATTEMPTS: u32 = 10;
+/// How long a systemd that doesn't answer is asked, before that counts as a failure. One that was found
+/// running may still be on its way, and listens late on a busy machine.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// What outlives a container's PID 1, and so a reboot.
 pub(crate) struct Parts {
@@ -74,7 +75,11 @@ pub(crate) fn run(
                     take_down(sandbox, &mut watch);
                     return ended::fail(sandbox, &watch.console, &trouble);
                 }
-                Ok(Waited::Gone) => evidence.wait_status = sys::wait_status(held.container.fd()),
+                Ok(Waited::Gone) => {
+                    evidence.wait_status = sys::wait_status(held.container.fd());
+                    evidence.said = watch.words.gave_up.take();
+                    evidence.claim = watch.words.claim;
+                }
                 Ok(Waited::Stop) => {
                     evidence.stopped = true;
                     evidence.killed = !shut_down(sandbox, &mut watch)?;
@@ -89,6 +94,8 @@ pub(crate) fn run(
                 inbox: watch.inbox,
                 console: watch.console,
             };
+        } else {
+            evidence.said = last_words(&parts.inbox, domain.init_pid);
         }
         // the next one listens at the same place
         launched.connecting = None;
@@ -97,6 +104,16 @@ pub(crate) fn run(
             Next::Over(end) => return ended::conclude(sandbox, &parts.console, &end, false),
         }
     }
+}
+
+/// Why an init gave up that had ended before it could be held.
+fn last_words(inbox: &Inbox, init: u32) -> Option<String> {
+    let mut words = LastWords::default();
+    let mut budget = u32::MAX;
+    while let Some(message) = inbox.next(init, || true, &mut budget) {
+        words.hear(&message);
+    }
+    words.gave_up
 }
 
 fn hold(domain: &RunningDomain) -> Result<Held, vss_enter::Error> {
@@ -124,6 +141,7 @@ fn watch(
         terminal,
         signals: parts.signals,
         console: parts.console,
+        words: LastWords::default(),
         upstream: Upstream::from_environment(),
         allowance: Allowance::new(Instant::now()),
     })
@@ -143,6 +161,7 @@ fn begin(
     } = launched;
     // It may be another's by now, whose pid libvirt told a moment ago: asked again, it is ours.
     if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(domain) {
+        watch.hear_out();
         return Ok(Waited::Gone);
     }
     save(sandbox, domain, held, Phase::Starting)?;
@@ -181,9 +200,13 @@ fn wait_for_units(
     watch: &mut Watch,
     deadline: Option<Instant>,
 ) -> Result<Waited, Error> {
-    let mut unanswered = 0;
+    let mut silent_until = None;
     loop {
-        match sandbox.ask_units(&held.container) {
+        let asked = sandbox.ask_units(&held.container);
+        if asked.is_ok() {
+            silent_until = None;
+        }
+        match asked {
             Ok(units) => match outcome::start(&units) {
                 Start::Up => match sandbox.ask_stood_for(&held.container) {
                     Ok(Some(trouble)) => return Ok(Waited::Failed(trouble)),
@@ -198,8 +221,8 @@ fn wait_for_units(
                 Start::Wait => {}
             },
             Err(error) => {
-                unanswered += 1;
-                if unanswered == ATTEMPTS {
+                let now = Instant::now();
+                if now >= *silent_until.get_or_insert_with(|| now + SILENCE) {
                     return Err(error);
                 }
             }
@@ -231,7 +254,11 @@ fn check_label(sandbox: &Sandbox, init: u32) -> Result<(), Error> {
         return Ok(());
     }
     let path = format!("/proc/{init}/attr/current");
-    let found = std::fs::read(&path).map_err(crate::error::at("read", &path))?;
+    let found = match std::fs::read(&path) {
+        // which is told next
+        Err(error) if is_gone(&error) => return Ok(()),
+        read => read.map_err(crate::error::at("read", &path))?,
+    };
     let found = String::from_utf8_lossy(&found);
     let found = found.trim_end_matches(['\0', '\n']);
     let wanted = sandbox.config.label.to_string();

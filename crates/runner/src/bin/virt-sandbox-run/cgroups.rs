@@ -14,7 +14,7 @@ use vss_config::Store;
 use vss_model::SandboxName;
 use vss_model::confinement::payload_cgroup;
 
-use crate::error::{Error, at};
+use crate::error::{Error, at, is_gone};
 use crate::sandbox::Sandbox;
 
 const FILE: &str = "cgroups";
@@ -27,7 +27,11 @@ impl Sandbox {
     /// Notes where the cgroups of PID 1 are or will be, as long as it has some.
     pub(crate) fn note_cgroups(&self, init: u32) -> Result<(), Error> {
         let of = format!("/proc/{init}/cgroup");
-        let membership = fs::read_to_string(&of).map_err(at("read", &of))?;
+        let membership = match fs::read_to_string(&of) {
+            // what was noted before holds still
+            Err(error) if is_gone(&error) => return Ok(()),
+            read => read.map_err(at("read", &of))?,
+        };
         let mounts = fs::read_to_string("/proc/self/mountinfo")
             .map_err(at("read", "/proc/self/mountinfo"))?;
         let found = directories(&membership, &mounts, &payload_cgroup(self.config.uuid));

@@ -11,7 +11,7 @@ use vss_model::{SandboxName, Uuid, handshake};
 use vss_runner::blame;
 use vss_runner::console::Console;
 use vss_runner::handover::{self, Options};
-use vss_runner::notify::Inbox;
+use vss_runner::notify::{INIT_SAYS, Inbox};
 use vss_runner::outcome::{self, Claim, End, Evidence, Report, Trouble};
 use vss_runner::upstream::Upstream;
 use vss_runner::{say, sys};
@@ -26,9 +26,6 @@ use crate::sandbox::Sandbox;
 const FORGETS: Duration = Duration::from_secs(10);
 /// How many lines of the log a failure is told with.
 const TOLD: usize = 10;
-
-/// How the init's own lines begin.
-const INIT_SAYS: &str = "virt-sandbox-init: ";
 
 /// What comes after a PID 1.
 pub(crate) enum Next {
@@ -55,6 +52,7 @@ pub(crate) fn run(sandbox: &Sandbox, options: &Options) -> Result<u8, Error> {
         stopped: options.has("stopped"),
         killed: options.has("killed"),
         wait_status: options.get("wait-status")?,
+        claim: options.get("shutdown")?,
         ..Evidence::default()
     };
     match settle(sandbox, &mut parts, evidence, options.need("init")?)? {
@@ -74,7 +72,7 @@ pub(crate) fn settle(
     evidence.runs_again = found.is_some();
     evidence.stopped |= sandbox.is_stopping(old_init);
     evidence.report = sandbox.report();
-    evidence.claim = Claim::read(parts.console.kept());
+    evidence.claim = evidence.claim.or_else(|| Claim::read(parts.console.kept()));
     let mut end = outcome::end(&evidence);
     // whoever ends it by force tells its runner to stop as well, in either order
     if end == End::Destroyed && sys::is_signalled(parts.signals.as_fd()) {
@@ -86,8 +84,7 @@ pub(crate) fn settle(
     }
     match (&end, found) {
         (End::Reboot(_), Some(domain)) => {
-            sandbox.remove_cgroups();
-            sandbox.forget_report();
+            // what the last one left is its init's to clear away: it runs by now
             Ok(Next::Again(launch::restarted(sandbox, domain)?))
         }
         // libvirt fails to restart one where AppArmor is on: it frees the label's model first.
@@ -140,7 +137,7 @@ pub(crate) fn conclude(
     let message = match end {
         End::PowerOff if too_early => format!("{end} before the service was up"),
         // Its own words say more than its status.
-        End::Init(_) => console
+        End::Init { said: None, .. } => console
             .last_with(INIT_SAYS)
             .unwrap_or_else(|| end.to_string()),
         _ => end.to_string(),

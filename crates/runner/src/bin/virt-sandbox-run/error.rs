@@ -193,6 +193,12 @@ pub(crate) fn at<E: Into<io::Error>>(
     io(what)
 }
 
+/// Whether reading in `/proc` failed as the process has ended.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
 /// An error with its causes, on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -107,11 +107,7 @@ pub(crate) fn parts(sandbox: &Sandbox) -> Result<Parts, Error> {
 fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
     let libvirt = sandbox.libvirt()?;
     if let Some(domain) = sandbox.running()? {
-        return Ok(Launched {
-            connecting: connect_if_possible(sandbox, &domain),
-            domain,
-            adopted: true,
-        });
+        return Ok(adopt(sandbox, domain));
     }
     let is_selinux_on = is_selinux_on();
     own::check(&sandbox.config, &sandbox.store)?;
@@ -134,10 +130,26 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
             })
         }
         Err(error) => {
+            // libvirt restarts what was rebooted, and may be late
+            if matches!(error, StartError::Running { .. })
+                && let Some(domain) = sandbox.running()?
+            {
+                drop(connecting);
+                return Ok(adopt(sandbox, domain));
+            }
             // the init of a container that can't be connected only knows that it isn't
             connecting.map_or(Ok(()), Connecting::end)?;
             Err(told_by_init(sandbox, inbox, error))
         }
+    }
+}
+
+/// Goes on with a domain that runs.
+fn adopt(sandbox: &Sandbox, domain: RunningDomain) -> Launched {
+    Launched {
+        connecting: connect_if_possible(sandbox, &domain),
+        domain,
+        adopted: true,
     }
 }
 

@@ -41,7 +41,7 @@ use crate::error::Error;
 use crate::sandbox::Sandbox;
 
 /// `root` is for tests: where `/etc`, `/var` and `/run` of this project are.
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 10] = [
     "root",
     "init",
     "start",
@@ -50,6 +50,7 @@ const OPTIONS: [&str; 9] = [
     "log",
     "stopped",
     "killed",
+    "shutdown",
     "wait-status",
 ];
 

@@ -13,7 +13,7 @@ use vss_runner::console::Console;
 use vss_runner::handover::{self, Misunderstood, Options};
 use vss_runner::notify::Inbox;
 use vss_runner::upstream::Upstream;
-use vss_runner::watch::{Allowance, Event, Watch, after};
+use vss_runner::watch::{Allowance, Event, LastWords, Watch, after};
 use vss_runner::{say, sys};
 
 /// What is understood; all but `console`, `log`, `stop-after` and `root` has to be there.
@@ -87,6 +87,7 @@ fn watch(options: &Options) -> Result<Watch, Misunderstood> {
         },
         signals: sys::signals().map_err(|e| failed("the signals", e))?,
         console: Console::with_kept(now, log.unwrap_or_default()),
+        words: LastWords::default(),
         upstream: Upstream::from_environment(),
         allowance: Allowance::new(now),
     })
@@ -132,6 +133,9 @@ fn hand_over(
     }
     if stopping.killed {
         next = next.with("killed", "");
+    }
+    if let Some(claim) = watch.words.claim {
+        next = next.with("shutdown", claim);
     }
     if let Some(status) = sys::wait_status(watch.process.as_fd()) {
         next = next.with("wait-status", status);
