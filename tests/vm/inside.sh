@@ -72,6 +72,17 @@ silent() {
     fi
 }
 
+# vanishes WHAT COMMAND...: waits until the command says nothing, whatever its status: the host's daemons
+# tidy up after a container in their own time. What never comes is the watchdog's.
+vanishes() {
+    local what=$1
+    shift
+    until [[ -z $("$@" 2>&1) ]]; do
+        sleep 0.3
+    done
+    printf 'ok - %s\n' "$what"
+}
+
 # provoked CHECK...: runs one of the above, whose command SELinux is to refuse something. Denials
 # meanwhile are what the check is about, and don't fail the case.
 provoked() {

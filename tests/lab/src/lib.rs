@@ -119,6 +119,17 @@ impl Lab {
     }
 }
 
+/// Whether something comes to be so, within a minute: time is no part of what is tested, and a busy
+/// machine may take long.
+pub fn happens(mut is_so: impl FnMut() -> bool) -> bool {
+    (0..600).any(|_| {
+        is_so() || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            false
+        }
+    })
+}
+
 /// What a program did.
 #[derive(Debug)]
 pub struct Ran {

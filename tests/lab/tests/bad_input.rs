@@ -2,7 +2,7 @@
 //! changed.
 
 use vss_lab::snapshot::Snapshot;
-use vss_lab::{Lab, PROGRAM};
+use vss_lab::{Lab, PROGRAM, fixture};
 
 const REDUCED: [&str; 2] = ["--confinement", "reduced"];
 
@@ -440,9 +440,15 @@ fn a56_an_interrupted_create_leaves_nothing() {
     }
 }
 
+/// A service that neither starts nor stops before it may: a command that comes to see its signal late
+/// finds nothing done.
 #[test]
 fn a56_what_undoes_nothing_says_what_may_be_so() {
     let lab = Lab::enter();
+    let held = "/bin/sh -c 'until [ -e /etc/lab-go ]; do sleep 0.1; done'";
+    let service = format!("ExecStartPre={held}\nExecStart=/bin/sleep infinity\nExecStop={held}");
+    fixture::service(&lab, "lab-held", "", &service);
+    let go = "/var/lib/libvirt/filesystems/sig2/etc/lab-go";
     let sandbox = lab.expect("sig2");
     let interrupted = |call: &str, signal: &str, status: i32, line: &str| {
         let (trace, inject) = (
@@ -465,13 +471,16 @@ fn a56_what_undoes_nothing_says_what_may_be_so() {
         lab.run("env", &args).failed(status)
     };
     let state = || lab.vss(&["list", "--format", "json"]).json()[0]["state"].clone();
-    let create = "create -u apache2.service --confinement reduced --now sig2";
+    let create = "create -u lab-held.service --confinement reduced --now sig2";
     let text = interrupted("pidfd_open", "INT", 130, create);
     assert!(text.contains("is created, and not started"), "{text}");
     assert_eq!(state(), "stopped");
+    std::fs::write(go, "").expect("a file inside");
     sandbox.start();
+    std::fs::remove_file(go).expect("no file inside");
     let text = interrupted("pidfd_send_signal", "TERM", 143, "stop sig2");
     assert!(text.contains("before sig2 was down; it may stop"), "{text}");
     assert!(text.contains("status sig2"), "{text}");
+    std::fs::write(go, "").expect("a file inside");
     lab.vss(&["stop", "sig2"]).ok();
 }

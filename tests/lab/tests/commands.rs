@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-use vss_lab::Lab;
 use vss_lab::snapshot::Snapshot;
+use vss_lab::{Lab, happens};
 
 const APACHE: [&str; 4] = ["-u", "apache2.service", "-N", "none"];
 
@@ -184,12 +185,15 @@ fn enable_without_systemd_is_refused_before_anything_is_made() {
     before.assert_same(&Snapshot::settled(&lab), "a refused create left something");
 }
 
+/// So many files take a while to copy.
+const MANY: usize = 8000;
+
 /// A copy that takes longer than half a second is shown on a terminal, and only there. It is
 /// stopped in the middle for that long.
 #[test]
 fn a_long_copy_shows_how_far_it_is_on_a_terminal_only() {
     let lab = Lab::enter();
-    for directory in 0..40 {
+    for directory in 0..MANY / 200 {
         let path = format!("/srv/lab-many/{directory}");
         fs::create_dir_all(&path).expect("a directory");
         for file in 0..200 {
@@ -204,26 +208,63 @@ fn a_long_copy_shows_how_far_it_is_on_a_terminal_only() {
         "/srv/lab-many",
     ];
     args.extend(APACHE);
-    let under_way = |name: &str| {
-        let staged = fs::read_dir("/var/lib/libvirt/filesystems").expect("the parent");
-        let mut staged = staged.flatten().map(|e| e.path().join("srv/lab-many"));
-        staged.any(|path| path.to_string_lossy().contains(name) && path.exists())
-    };
-    let _one = lab.expect("bar-t");
-    let terminal = lab.on_terminal(&[&args[..], &["bar-t"]].concat());
-    while !under_way("bar-t") {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    let pid = terminal.pid().to_string();
-    lab.run("kill", &["-STOP", &pid]).ok();
-    std::thread::sleep(std::time::Duration::from_millis(700));
-    lab.run("kill", &["-CONT", &pid]).ok();
-    let (status, said) = terminal.end();
-    assert_eq!(status, Some(0), "{said}");
+    let stopped = [&args[..], &["bar-t"]].concat();
+    let said = (0..20).find_map(|_| stopped_amid_the_copy(&lab, &stopped));
+    let said = said.expect("one of them is stopped before it is over");
     assert!(said.contains("copying "), "{said}");
     let _two = lab.expect("bar-p");
     let ran = lab.vss(&[&args[..], &["bar-p"]].concat()).ended(0);
     assert!(!ran.stderr().contains("copying "), "{}", ran.stderr());
+}
+
+/// What a create of `bar-t` says that stands still amid its copy; `None` where it came to stand too late.
+fn stopped_amid_the_copy(lab: &Lab, create: &[&str]) -> Option<String> {
+    let _sandbox = lab.expect("bar-t");
+    let terminal = lab.on_terminal(create);
+    while copied("bar-t").is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let pid = terminal.pid().to_string();
+    lab.run("kill", &["-STOP", &pid]).ok();
+    // a thread may go on for a while
+    assert!(happens(|| stands_still(&pid)), "{pid} goes on");
+    let amid = copied(".bar-t.").iter().any(|path| files_in(path) < MANY);
+    if amid {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+    }
+    lab.run("kill", &["-CONT", &pid]).ok();
+    let (status, said) = terminal.end();
+    assert_eq!(status, Some(0), "{said}");
+    amid.then_some(said)
+}
+
+/// Where the copy is in contents whose names have this in them, if it has begun.
+fn copied(name: &str) -> Vec<PathBuf> {
+    entries("/var/lib/libvirt/filesystems")
+        .filter(|content| content.to_string_lossy().contains(name))
+        .map(|content| content.join("srv/lab-many"))
+        .filter(|place| place.exists())
+        .collect()
+}
+
+fn files_in(place: &Path) -> usize {
+    entries(place)
+        .map(|directory| entries(directory).count())
+        .sum()
+}
+
+/// Whether all threads of a process are stopped, or it has ended.
+fn stands_still(pid: &str) -> bool {
+    entries(format!("/proc/{pid}/task")).all(|thread| {
+        let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
+        status.contains("\nState:\tT") || status.contains("\nState:\tZ")
+    })
+}
+
+/// Nothing, of a directory that is gone.
+fn entries(directory: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
 }
 
 #[test]

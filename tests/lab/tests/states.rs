@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use vss_lab::{Lab, Ran, fixture};
+use vss_lab::{Lab, Ran, fixture, happens};
 
 #[test]
 fn a_service_that_fails_at_its_start_fails_the_start_with_its_result_and_its_words() {
@@ -42,7 +42,7 @@ fn starts_of_one_sandbox_at_once_come_to_the_same_end() {
 #[test]
 fn one_that_stops_is_not_up() {
     let lab = Lab::enter();
-    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sleep 4";
+    let service = "ExecStart=/bin/sleep infinity\nExecStop=/bin/sh -c 'until [ -e /var/tmp/lab-go ]; do sleep 0.1; done'\nTimeoutStopSec=300";
     fixture::service(&lab, "lab-slow", "", service);
     let sandbox = lab.create("slow", &["-u", "lab-slow.service"]);
     sandbox.start();
@@ -50,8 +50,14 @@ fn one_that_stops_is_not_up() {
     std::thread::scope(|scope| {
         let stop = scope.spawn(|| lab.vss(&["stop", "slow"]).ok());
         sandbox.settles("stopping");
-        let said = lab.vss(&["start", "slow"]).ok();
-        assert!(!said.contains("already"), "{said}");
+        let start = scope.spawn(|| lab.vss(&["start", "slow"]).ok());
+        // what takes it for one that is up has said so by then
+        std::thread::sleep(Duration::from_secs(2));
+        let waits = !start.is_finished();
+        let go = "/var/lib/libvirt/filesystems/slow/var/tmp/lab-go";
+        std::fs::write(go, "").expect("a file inside");
+        let said = start.join().expect("the start");
+        assert!(waits && !said.contains("already"), "{said}");
         stop.join().expect("the stop");
     });
     sandbox.settles("running");
@@ -351,13 +357,7 @@ fn a49_a_container_without_its_runner_goes_on_and_is_stopped_gracefully() {
     sandbox.start();
     // The runner tells that the container is up, and then becomes the waiter.
     let kill = || lab.run("pkill", &["-KILL", "-x", "virt-sandbox-wa"]).code();
-    let killed = (0..600).any(|_| {
-        kill() == Some(0) || {
-            std::thread::sleep(Duration::from_millis(100));
-            false
-        }
-    });
-    assert!(killed, "there is no waiter");
+    assert!(happens(|| kill() == Some(0)), "there is no waiter");
     sandbox.execute(&["true"]).ok();
     sandbox.settles("running");
     sandbox.stop();

@@ -193,7 +193,7 @@ seen() {
         handle-write) [[ -e /breakout-handle-write ]] ;;
         handle-cgroup) [[ $(<"$(freezer handle)") == 1 ]] ;;
         cgroup-freeze) [[ $(<"$(freezer freeze)") == 1 ]] ;;
-        cgroup-kill) ! systemctl --quiet is-active breakout-kill.service ;;
+        cgroup-kill) happens "${evidence##*/}" cgroup.kill eval '! systemctl --quiet is-active breakout-kill.service' ;;
         cgroup-limit) [[ $(<"/sys/fs/cgroup$limited/pids.max") == max ]] ;;
         release-agent) happens "$evidence" triggered test -e $place/agent-ran ;;
         sysrq) dmesg | grep -q 'sysrq: HELP' ;;

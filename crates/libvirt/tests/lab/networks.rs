@@ -106,12 +106,15 @@ fn isolated_neighbours_do_not_reach_each_other() {
         "networks::isolated_neighbours_do_not_reach_each_other",
         |libvirt| {
             libvirt.ensure("virt-sandbox", &shipped()).unwrap();
-            let client = |peer: &str, file: &str| {
+            let client = |peer: &str, patience: u32, file: &str| {
                 format!(
-                    r#"perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(PeerAddr => "{peer}:80", Timeout => 3); print $s ? "reached" : "not reached"' >/out/t; mv /out/t /out/{file}; sleep 1000"#
+                    r#"perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(PeerAddr => "{peer}:80", Timeout => {patience}); print $s ? "reached" : "not reached"' >/out/t; mv /out/t /out/{file}; sleep 1000"#
                 )
             };
-            for (isolated, last, expected) in [(true, 20, "not reached"), (false, 30, "reached")] {
+            // who is to be reached may be slow to answer
+            for (isolated, last, patience, expected) in
+                [(true, 20, 3, "not reached"), (false, 30, 60, "reached")]
+            {
                 let server_name = format!("server{last}");
                 let mut server = container(&server_name, SERVER);
                 server.interfaces = vec![interface(last, isolated)];
@@ -119,7 +122,7 @@ fn isolated_neighbours_do_not_reach_each_other() {
                 output(&server_name, "up");
                 assert_eq!(greeting(Ipv4Addr::new(10, 203, 240, last)), "hello\n");
                 let name = format!("client{last}");
-                let script = client(&format!("10.203.240.{last}"), "result");
+                let script = client(&format!("10.203.240.{last}"), patience, "result");
                 let mut spec = container(&name, &script);
                 spec.interfaces = vec![interface(last + 1, isolated)];
                 libvirt.start(&spec).unwrap();
