@@ -14,6 +14,9 @@ pub enum Error {
         /// Its process id.
         pid: u32,
     },
+    /// PID 1 is not confined yet, so a command would not be either.
+    #[error("the container is still being set up; try again")]
+    NotConfined,
     /// The container stopped while the command ran.
     #[error("the container stopped while the command ran")]
     Stopped,

@@ -9,6 +9,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::Result;
 use crate::child::Streams;
 use crate::command::Command;
+use crate::confined;
 use crate::container::Container;
 use crate::error::{Error, caller};
 use crate::label;
@@ -19,7 +20,7 @@ use crate::procfs;
 use crate::relay::{End, Flow};
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::target::Target;
+use crate::target::{self, Target};
 use crate::terminal::{self, RawMode};
 
 impl Container {
@@ -32,7 +33,8 @@ impl Container {
     /// terminal end the session.
     ///
     /// # Errors
-    /// Where the command can't be run ([`Error::status`] tells the exit status that means), and
+    /// Where the command can't be run ([`Error::status`] tells the exit status that means), with
+    /// [`Error::NotConfined`] where that is too early in the start of the container, and
     /// [`Error::Stopped`] where the container stops meanwhile. [`Error::Threads`] where the calling
     /// process has more than one thread.
     pub fn run(&self, command: &Command) -> Result<u8> {
@@ -41,7 +43,10 @@ impl Container {
         if threads != 1 {
             return Err(Error::Threads(threads));
         }
-        let target = Target::of(self)?;
+        target::check(self)?;
+        // before signals are held back: whoever waits can be interrupted
+        confined::wait(self)?;
+        let target = Target::of(self, command.confinement)?;
         let (streams, ends) = streams(command).map_err(caller("make pipes"))?;
         let has_terminal = command.tty && rustix::termios::isatty(rustix::stdio::stdin());
         let signals = Signals::hold(has_terminal).map_err(caller("hold signals back"))?;
