@@ -138,6 +138,23 @@ impl Error {
             _ => 125,
         }
     }
+
+    /// Whether a cgroup can't be joined because PID 1 has left it: it is gone, or has handed its
+    /// controllers on and takes no process any more.
+    pub(crate) fn is_left_cgroup(&self) -> bool {
+        match self {
+            Self::Cgroup { source, .. }
+            | Self::Inside {
+                stage: Stage::Cgroup,
+                source,
+                ..
+            } => matches!(
+                source.raw_os_error(),
+                Some(libc::EBUSY | libc::ENOENT | libc::ENODEV)
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// A step inside.
