@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -110,12 +111,12 @@ impl Store {
             return Ok(None);
         };
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::open(&path, flags, Mode::empty()).context("open", &path)?;
-        Ok(Some(Journal {
-            path,
-            file: File::from(file),
-            read,
-        }))
+        let file = match rustix::fs::open(&path, flags, Mode::empty()) {
+            // finished since it was read
+            Err(Errno::NOENT) => return Ok(None),
+            opened => File::from(opened.context("open", &path)?),
+        };
+        Ok(Some(Journal { path, file, read }))
     }
 
     /// The sandboxes of which a change was cut short or is under way, sorted.
