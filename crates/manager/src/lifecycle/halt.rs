@@ -25,6 +25,9 @@ const BEGUN: Duration = Duration::from_secs(10);
 /// How long a domain may take to be gone after it was destroyed.
 const GONE: Duration = Duration::from_secs(10);
 
+/// How long until a first process that goes on is told again to power off.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Asked time and again while something is waited for; an error ends the wait.
 type GoOn<'a> = dyn Fn() -> Result<()> + 'a;
 
@@ -270,8 +273,7 @@ fn stop_orphan(
     let deadline = after(stop, Duration::ZERO);
     // gone meanwhile is what is wanted
     if let Ok(container) = Container::open(pid, start) {
-        container.signal(vss_enter::Signal::POWER_OFF)?;
-        wait_for_end(&container.fd(), deadline, go_on)?;
+        power_off(&container, deadline, go_on)?;
     }
     // a container that reboots itself has a new first process by now
     let libvirt = host.hypervisor()?;
@@ -288,6 +290,27 @@ fn stop_orphan(
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(killed)
+}
+
+/// Has systemd inside power off and waits until it is gone; whether it is by the deadline.
+///
+/// A first process that has not got as far as to listen loses a signal: it is sent again until it
+/// works, which does no harm.
+fn power_off(container: &Container, deadline: Option<Instant>, go_on: &GoOn<'_>) -> Result<bool> {
+    loop {
+        match container.signal(vss_enter::Signal::POWER_OFF) {
+            Err(vss_enter::Error::Gone { .. }) => return Ok(true),
+            sent => sent?,
+        }
+        let again = Instant::now() + AGAIN;
+        let until = deadline.map_or(again, |deadline| deadline.min(again));
+        if wait_for_end(&container.fd(), Some(until), go_on)? {
+            return Ok(true);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(false);
+        }
+    }
 }
 
 /// The first process of a container, by what its runner wrote, else by libvirt.
@@ -314,5 +337,63 @@ fn failed(identity: &Identity, message: &str) -> Error {
     Error::StopFailed {
         name: identity.name.clone(),
         message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// A process that has got as far as to say so, and is not waited for when it ends.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a first process that does as it is told"
+    )]
+    fn process(script: &str) -> (Child, Container) {
+        let mut child = Command::new("bash")
+            .args(["-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+        let start = vss_enter::start_time(child.id()).unwrap();
+        let container = Container::open(child.id(), start).unwrap();
+        (child, container)
+    }
+
+    #[test]
+    fn a_first_process_that_does_not_listen_yet_is_told_again() {
+        let second =
+            "trap '((heard++)) && exit 0' SIGRTMIN+4; echo up; while :; do sleep 0.1; done";
+        let (mut child, container) = process(second);
+        assert!(power_off(&container, None, &|| Ok(())).unwrap());
+        assert!(child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn one_that_is_gone_when_it_is_told_has_ended() {
+        let (mut child, container) = process("echo up; exec sleep 600");
+        child.kill().unwrap();
+        assert!(container.wait(None).unwrap());
+        let nobody = || panic!("it is not waited for");
+        assert!(power_off(&container, None, &nobody).unwrap());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn one_that_goes_on_is_not_told_for_ever() {
+        let (mut child, container) = process("trap '' SIGRTMIN+4; echo up; exec sleep 600");
+        let deadline = Some(Instant::now());
+        assert!(!power_off(&container, deadline, &|| Ok(())).unwrap());
+        let cancelled = power_off(&container, None, &|| Err(Error::Cancelled));
+        assert!(matches!(cancelled, Err(Error::Cancelled)));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }
