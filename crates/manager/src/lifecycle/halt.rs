@@ -20,7 +20,8 @@ use crate::removal::Identity;
 /// What a waiter may need beyond the timeout of the service inside: its own margin, to destroy the
 /// domain and to tidy up.
 const MARGIN: Duration = Duration::from_secs(60);
-/// How long a runner may take from its lock to its first word of the container.
+/// How long a runner may take from its lock to its first word of the container, beyond the start limit
+/// of the service inside: libvirt may be restarting, or have many to start.
 const BEGUN: Duration = Duration::from_secs(10);
 /// How long a domain may take to be gone after it was destroyed.
 const GONE: Duration = Duration::from_secs(10);
@@ -97,8 +98,11 @@ fn take_down(
     how: Stop,
     control: &Control<'_>,
 ) -> Result<bool> {
-    let stop = config.map_or(Timeouts::default().stop, |config| config.timeouts.stop);
-    let stop = if how == Stop::Graceful { stop } else { Some(0) };
+    let timeouts = config.map_or_else(Timeouts::default, |config| config.timeouts);
+    let stop = match how {
+        Stop::Graceful => timeouts.stop,
+        Stop::Force => Some(0),
+    };
     // what its runner, or a `Restart=` of the unit, had only begun to start is killed as it comes;
     // where that fails it is stopped as any other
     let go_on = || {
@@ -109,7 +113,7 @@ fn take_down(
         control.check()
     };
     stop_unit(host, identity, &go_on)?;
-    let state = state_of(host, identity)?;
+    let state = state_of(host, identity, after(timeouts.start, BEGUN), &go_on)?;
     let attended = match &state {
         Some(state) => !stop_waiter(host, identity, state, stop, &go_on)?,
         None => false,
@@ -150,18 +154,24 @@ fn was_killed(host: &Host, identity: &Identity) -> bool {
     failure.is_some_and(|failure| failure.killed)
 }
 
-/// What the runner wrote; of one that has just begun, what it will have written in a moment.
-fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
-    let deadline = Instant::now() + BEGUN;
+/// What the runner wrote; of one that has just begun, what it will have written when libvirt is done
+/// with the start. That can't be stopped half way, except with the runner.
+fn state_of(
+    host: &Host,
+    identity: &Identity,
+    deadline: Option<Instant>,
+    go_on: &GoOn<'_>,
+) -> Result<Option<RuntimeState>> {
     loop {
         let state = host
             .store()
             .state(&identity.name)?
             .filter(|state| state.uuid == identity.uuid);
         let begins = state.is_none() && host.store().is_run(&identity.name)?;
-        if !begins || Instant::now() >= deadline {
+        if !begins || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(state);
         }
+        go_on()?;
         std::thread::sleep(Duration::from_millis(50));
     }
 }
