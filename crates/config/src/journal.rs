@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -110,12 +111,12 @@ impl Store {
             return Ok(None);
         };
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::open(&path, flags, Mode::empty()).context("open", &path)?;
-        Ok(Some(Journal {
-            path,
-            file: File::from(file),
-            read,
-        }))
+        let file = match rustix::fs::open(&path, flags, Mode::empty()) {
+            // finished since it was read
+            Err(Errno::NOENT) => return Ok(None),
+            opened => File::from(opened.context("open", &path)?),
+        };
+        Ok(Some(Journal { path, file, read }))
     }
 
     /// The sandboxes of which a change was cut short or is under way, sorted.
@@ -128,6 +129,32 @@ impl Store {
             .iter()
             .filter_map(|file| file.to_str()?.parse().ok())
             .collect())
+    }
+
+    /// Whether a change of a sandbox was cut short or is under way.
+    ///
+    /// # Errors
+    /// Where its journal can't be examined.
+    pub fn is_pending(&self, name: &SandboxName) -> Result<bool> {
+        Ok(mark(&self.places().journal(name))?.is_some())
+    }
+
+    /// Whether a change of a sandbox was cut short: it has a journal, and nobody is at work on it.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// Where its journal can't be examined, or the lock can't be opened.
+    pub fn is_abandoned(&self, name: &SandboxName) -> Result<bool> {
+        let path = self.places().journal(name);
+        let Some(before) = mark(&path)? else {
+            return Ok(false);
+        };
+        if self.is_changing(name)? {
+            return Ok(false);
+        }
+        // whoever was at work may have ended between the two looks, with the journal before the lock;
+        // or another has begun, with another journal
+        Ok(mark(&path)? == Some(before))
     }
 
     /// Removes the journal of a sandbox that can't be read: for an administrator who said so.
@@ -201,6 +228,19 @@ impl Journal {
                 .context("cut", &self.path)?;
         }
         Ok(())
+    }
+}
+
+/// What tells a journal, as far as it is written, from any other at its place; `None` where there is
+/// none.
+fn mark(path: &Path) -> Result<Option<impl PartialEq>> {
+    match rustix::fs::lstat(path) {
+        Ok(file) => Ok(Some((
+            (file.st_dev, file.st_ino, file.st_size),
+            (file.st_ctime, file.st_ctime_nsec),
+        ))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error).context("examine", path),
     }
 }
 

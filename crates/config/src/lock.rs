@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, IntoRawFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
@@ -13,6 +13,12 @@ use vss_model::SandboxName;
 use crate::error::{Context, Error};
 use crate::store::{PRIVATE, Store};
 use crate::{Result, directories, durable, inherit};
+
+/// How long a lock may be asked about without a break before that counts as held.
+const PROBED: Duration = Duration::from_secs(10);
+
+/// The time between two tries.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The right to change a sandbox, until it is dropped or the process ends.
 #[derive(Debug)]
@@ -196,7 +202,8 @@ impl RunLock {
     }
 }
 
-/// Whether somebody holds a lock for himself alone.
+/// Whether somebody holds a lock for himself alone. Asking takes a shared lock for an instant, or for
+/// as long as the processor is away: whoever else asks is no holder.
 fn is_held(path: &Path) -> Result<bool> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -237,15 +244,15 @@ fn acquire(path: &Path, how: FlockOperation) -> Result<File> {
 
 /// Locks for oneself alone without waiting for another who does.
 fn try_acquire(path: &Path) -> Result<Option<File>> {
-    // whoever asks `is_changing` or `is_run` has a shared lock for an instant: that is no holder
-    for _ in 0..10 {
+    let deadline = Instant::now() + PROBED;
+    loop {
         match acquire(path, FlockOperation::NonBlockingLockExclusive) {
             Ok(file) => return Ok(Some(file)),
-            Err(error) if would_block(&error) => std::thread::sleep(Duration::from_millis(5)),
-            Err(error) => return Err(error),
+            Err(error) if !would_block(&error) => return Err(error),
+            Err(_) if is_held(path)? || Instant::now() >= deadline => return Ok(None),
+            Err(_) => std::thread::sleep(PAUSE),
         }
     }
-    Ok(None)
 }
 
 fn is_at(file: &File, path: &Path) -> Result<bool> {
@@ -276,4 +283,28 @@ fn holder(path: &Path) -> Option<u32> {
         .read_to_string(&mut text)
         .ok()?;
     text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_only_asks_about_a_lock_does_not_hold_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        drop(try_acquire(&path).unwrap().unwrap());
+        let probe = File::open(&path).unwrap();
+        rustix::fs::flock(&probe, FlockOperation::LockShared).unwrap();
+        assert!(!is_held(&path).unwrap());
+        // one that lost its processor in the middle
+        let slow = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(probe);
+        });
+        let lock = try_acquire(&path).unwrap();
+        assert!(lock.is_some());
+        slow.join().unwrap();
+        assert!(try_acquire(&path).unwrap().is_none());
+    }
 }

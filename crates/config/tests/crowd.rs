@@ -423,3 +423,23 @@ fn fill(root: &Path) {
     let mut file = fs::File::create(root.join("filler")).unwrap();
     while file.write(&[0; 512]).is_ok_and(|count| count > 0) {}
 }
+
+#[test]
+fn a_journal_that_is_finished_while_it_is_read_is_none() {
+    let root = TempDir::new().unwrap();
+    let store = store(root.path());
+    let web = name("web1");
+    let (done, store) = (&std::sync::atomic::AtomicBool::new(false), &store);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..300 {
+                let journal = store.begin(beginning("web1", 1), NONE).unwrap();
+                journal.finish().unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            store.journal(&web).unwrap();
+        }
+    });
+}

@@ -1,11 +1,14 @@
 //! A container without libvirt, and a caller with one thread: the two sides of the tests in
 //! `tests/container.rs`.
 //!
-//! - `fixture container DIRECTORY [--pts link|directory|none] [--cgroup DIRECTORY]… [--users BASE]`
+//! - `fixture container DIRECTORY [--pts link|directory|none] [--cgroup DIRECTORY]… [--users BASE]
+//!   [--confined late|little]`
 //!   makes a container of namespaces, a tmpfs for a root and the capabilities of `reduced`, prints
 //!   the host pid of its first process, and ends with it. With a base it has 65536 users of its own.
+//!   One that is confined late waits for that until its `/run/go` is there; one that is confined
+//!   little keeps its bounding set.
 //! - `fixture run PID START [OPTIONS] -- COMMAND…` runs a command in it as `execute` does.
-#![expect(unsafe_code, reason = "fork and unshare")]
+#![expect(unsafe_code, reason = "fork, unshare and seccomp")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a program for tests")]
 #![expect(
     clippy::print_stdout,
@@ -29,6 +32,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use vss_enter::{Command, Container};
 use vss_model::Confinement;
 use vss_model::confinement::capability::capabilities;
+use vss_model::confinement::seccomp::{self, Arch};
 
 fn main() {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -51,11 +55,13 @@ fn container(arguments: &[String]) {
     let directory = PathBuf::from(&arguments[0]);
     let mut pts = "devpts";
     let mut users = None;
+    let mut confined = "";
     let mut options = arguments[1..].chunks_exact(2);
     for option in &mut options {
         match option[0].as_str() {
             "--pts" => pts = &option[1],
             "--cgroup" => fs::write(Path::new(&option[1]).join("cgroup.procs"), "0").unwrap(),
+            "--confined" => confined = &option[1],
             "--users" => users = Some(option[1].parse().unwrap()),
             other => panic!("{other}"),
         }
@@ -81,7 +87,7 @@ fn container(arguments: &[String]) {
                 rustix::process::WaitOptions::empty(),
             );
         }
-        ForkResult::Child => first_process(&directory, pts),
+        ForkResult::Child => first_process(&directory, pts, confined),
     }
 }
 
@@ -115,7 +121,7 @@ fn become_users(base: u32) {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
 }
 
-fn first_process(root: &Path, pts: &str) {
+fn first_process(root: &Path, pts: &str, confined: &str) {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     rustix::mount::mount_change(
         "/",
@@ -129,7 +135,17 @@ fn first_process(root: &Path, pts: &str) {
     rustix::mount::unmount(".", UnmountFlags::DETACH).unwrap();
     rustix::process::chdir("/").unwrap();
     rustix::system::sethostname(b"fixture").unwrap();
-    reduce();
+    if confined == "late" {
+        fs::write("/run/ready", "").unwrap();
+        while !fs::exists("/run/go").unwrap() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+    if confined != "little" {
+        bound();
+    }
+    filter();
+    keep();
     let listener = UnixListener::bind("/run/echo").unwrap();
     let busy = UnixListener::bind("/run/busy").unwrap();
     fs::write("/run/ready", "").unwrap();
@@ -241,21 +257,40 @@ fn terminals(root: &Path, pts: &str) {
     }
 }
 
-/// As the init does it under `reduced`, but for the filter: that one is looked for on its own.
-fn reduce() {
-    let kept = CapabilitySet::from_bits_retain(capabilities(Confinement::Reduced));
+/// What the init leaves under `reduced`.
+fn kept() -> CapabilitySet {
+    CapabilitySet::from_bits_retain(capabilities(Confinement::Reduced))
+}
+
+fn bound() {
+    let kept = kept();
     for number in 0..=40 {
         let one = CapabilitySet::from_bits_retain(1 << number);
         if !kept.contains(one) {
             rustix::thread::remove_capability_from_bounding_set(one).unwrap();
         }
     }
+}
+
+fn keep() {
     let sets = CapabilitySets {
-        effective: kept,
-        permitted: kept,
+        effective: kept(),
+        permitted: kept(),
         inheritable: CapabilitySet::empty(),
     };
     rustix::thread::set_capabilities(None, sets).unwrap();
+}
+
+fn filter() {
+    let program = seccomp::program(Confinement::Reduced, Arch::native().unwrap());
+    let program = libc::sock_fprog {
+        len: program.len().try_into().unwrap(),
+        filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut(),
+    };
+    let (load, flags) = (libc::SECCOMP_SET_MODE_FILTER, 0);
+    // SAFETY: the program has the kernel's layout and lives through the call, which only reads it
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, load, flags, &raw const program) };
+    assert_eq!(done, 0);
 }
 
 fn run(arguments: &[OsString]) {

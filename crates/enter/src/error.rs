@@ -14,6 +14,9 @@ pub enum Error {
         /// Its process id.
         pid: u32,
     },
+    /// PID 1 is not confined yet, so a command would not be either.
+    #[error("the container is still being set up; try again")]
+    NotConfined,
     /// The container stopped while the command ran.
     #[error("the container stopped while the command ran")]
     Stopped,
@@ -133,6 +136,23 @@ impl Error {
             Self::NotExecutable { .. } => 126,
             Self::Stopped => 137,
             _ => 125,
+        }
+    }
+
+    /// Whether a cgroup can't be joined because PID 1 has left it: it is gone, or has handed its
+    /// controllers on and takes no process any more.
+    pub(crate) fn is_left_cgroup(&self) -> bool {
+        match self {
+            Self::Cgroup { source, .. }
+            | Self::Inside {
+                stage: Stage::Cgroup,
+                source,
+                ..
+            } => matches!(
+                source.raw_os_error(),
+                Some(libc::EBUSY | libc::ENOENT | libc::ENODEV)
+            ),
+            _ => false,
         }
     }
 }

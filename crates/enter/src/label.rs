@@ -4,15 +4,17 @@
 //! its label: `begin_new_exec` of the kernel's `fs/exec.c` closes descriptors first and commits the
 //! credentials some steps later, both for one. In between, which is long where a processor is taken
 //! away, a process still shows the label of its caller. What tells is the label asked for by
-//! `attr/exec` of proc_pid_attr(5): the credentials of an exec have none any more.
+//! `attr/exec` of proc_pid_attr(5): the credentials of an exec have none any more. One that is killed
+//! in between has not run the program, and keeps the label of its caller until it is waited for.
 
-use std::thread;
+use std::io;
 use std::time::{Duration, Instant};
 
 use vss_model::SecurityContext;
 
 use crate::Result;
-use crate::error::Error;
+use crate::container::wait_readable;
+use crate::error::{Error, caller};
 use crate::process::Child;
 use crate::procfs::ProcessDir;
 
@@ -40,37 +42,59 @@ pub(crate) fn check(wanted: Option<&SecurityContext>, child: &Child) -> Result<(
         &wanted.to_string(),
         |attribute| process.read(attribute).ok(),
         || {
-            thread::sleep(PAUSE);
-            Instant::now() < patient_until
+            Ok(match wait_readable(child.fd(), Some(PAUSE))? {
+                true => Waited::Ended,
+                false if Instant::now() < patient_until => Waited::Lives,
+                false => Waited::TooLong,
+            })
         },
     )
 }
 
-/// Compares as soon as the credentials are those of the program. `wait` says whether there is time
-/// for another look.
+/// What became of a process meanwhile.
+#[derive(Debug, Clone, Copy)]
+enum Waited {
+    /// It lives, and there is time for another look.
+    Lives,
+    /// It has ended.
+    Ended,
+    /// It lives, and the time is over.
+    TooLong,
+}
+
+/// Compares as soon as the credentials are those of the program.
 fn compare(
     wanted: &str,
     read: impl Fn(&'static str) -> Option<String>,
-    mut wait: impl FnMut() -> bool,
+    mut wait: impl FnMut() -> io::Result<Waited>,
 ) -> Result<()> {
     let label = |attribute| {
         let text = read(attribute)?;
         let label = text.trim_end_matches(['\0', '\n']);
         (!label.is_empty()).then(|| label.to_owned())
     };
+    let other = |found| Error::Label {
+        found,
+        wanted: wanted.to_owned(),
+    };
+    let mut has_ended = false;
     loop {
         // in this order: what is read behind an empty `exec` is the program's own
         let is_asked_for = label("attr/exec").is_some();
-        match label("attr/current") {
-            None => return Ok(()),
-            Some(found) if found == wanted => return Ok(()),
-            Some(found) if !(is_asked_for && wait()) => {
-                return Err(Error::Label {
-                    found,
-                    wanted: wanted.to_owned(),
-                });
-            }
-            Some(_) => {}
+        let Some(found) = label("attr/current") else {
+            return Ok(());
+        };
+        if found == wanted || (is_asked_for && has_ended) {
+            return Ok(());
+        }
+        if !is_asked_for {
+            return Err(other(found));
+        }
+        match wait().map_err(caller("wait for the command"))? {
+            Waited::Lives => {}
+            // it may have got through before that, and is looked at once more
+            Waited::Ended => has_ended = true,
+            Waited::TooLong => return Err(other(found)),
         }
     }
 }
@@ -103,10 +127,34 @@ mod tests {
             },
             || {
                 waited.set(waited.get() + 1);
-                waited.get() < 100
+                Ok(match waited.get() {
+                    100 => Waited::TooLong,
+                    _ => Waited::Lives,
+                })
             },
         );
         (outcome, waited.get())
+    }
+
+    /// A process that had this label asked for, and this label, when it was seen to have ended.
+    fn ended(asked_for: &str, label: &str) -> Result<()> {
+        let seen = Cell::new(false);
+        compare(
+            CONTAINER,
+            |attribute| {
+                Some(match (attribute, seen.get()) {
+                    ("attr/exec", false) => CONTAINER.to_owned(),
+                    ("attr/exec", true) => asked_for.to_owned(),
+                    ("attr/current", false) => CALLER.to_owned(),
+                    ("attr/current", true) => label.to_owned(),
+                    other => panic!("{other:?}"),
+                })
+            },
+            || {
+                assert!(!seen.replace(true), "it is not waited for");
+                Ok(Waited::Ended)
+            },
+        )
     }
 
     fn found(outcome: Result<()>) -> String {
@@ -145,7 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn a05_who_is_killed_in_the_exec_never_ran_the_program() {
+        assert!(ended(CONTAINER, CALLER).is_ok());
+        assert!(ended("", CONTAINER).is_ok());
+        assert_eq!(found(ended("", "u:r:other_t:s0")), "u:r:other_t:s0");
+    }
+
+    #[test]
     fn a_program_that_has_ended_has_no_label() {
-        assert!(compare(CONTAINER, |_| None, || true).is_ok());
+        assert!(compare(CONTAINER, |_| None, || Ok(Waited::Lives)).is_ok());
     }
 }

@@ -3,8 +3,8 @@
 //! [`Container::open`] takes hold of the container by its PID 1: a pidfd, and the start time as
 //! proof that the process is the one that is meant. [`Container::run`] runs a [`Command`] in it:
 //!
-//! 1. The caller, which has to have one thread only, reads all it needs of PID 1 from a verified
-//!    procfs: namespaces, cgroups, bounding set (`target`).
+//! 1. The caller, which has to have one thread only, waits until PID 1 is confined (`confined`), and
+//!    reads all it needs of it from a verified procfs: namespaces, cgroups, bounding set (`target`).
 //! 2. It forks (`launch`). The child (`child`) joins PID 1's cgroups, takes the label, joins the
 //!    namespaces, becomes root of the container's own users where it has some (`users`), looks the user up in the container's own files, opens a terminal in the
 //!    container's own devpts (`pty`), closes every descriptor of the host, and gives up what PID 1
@@ -30,6 +30,7 @@ mod cgroup;
 mod channel;
 mod child;
 mod command;
+mod confined;
 mod connect;
 mod container;
 mod environment;

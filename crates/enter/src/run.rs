@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -9,6 +11,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::Result;
 use crate::child::Streams;
 use crate::command::Command;
+use crate::confined;
 use crate::container::Container;
 use crate::error::{Error, caller};
 use crate::label;
@@ -19,8 +22,14 @@ use crate::procfs;
 use crate::relay::{End, Flow};
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::target::Target;
+use crate::target::{self, Target};
 use crate::terminal::{self, RawMode};
+
+/// How often PID 1 may go to another cgroup while a command is about to join it.
+const MOVES: u32 = 5;
+
+/// The time that it may take to be there.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Container {
     /// Runs a command in the container and gives its exit status, as a shell has it: 128 and the
@@ -32,7 +41,8 @@ impl Container {
     /// terminal end the session.
     ///
     /// # Errors
-    /// Where the command can't be run ([`Error::status`] tells the exit status that means), and
+    /// Where the command can't be run ([`Error::status`] tells the exit status that means), with
+    /// [`Error::NotConfined`] where that is too early in the start of the container, and
     /// [`Error::Stopped`] where the container stops meanwhile. [`Error::Threads`] where the calling
     /// process has more than one thread.
     pub fn run(&self, command: &Command) -> Result<u8> {
@@ -41,17 +51,13 @@ impl Container {
         if threads != 1 {
             return Err(Error::Threads(threads));
         }
-        let target = Target::of(self)?;
-        let (streams, ends) = streams(command).map_err(caller("make pipes"))?;
+        target::check(self)?;
+        // before signals are held back: whoever waits can be interrupted
+        confined::wait(self)?;
         let has_terminal = command.tty && rustix::termios::isatty(rustix::stdio::stdin());
         let signals = Signals::hold(has_terminal).map_err(caller("hold signals back"))?;
-        let launch = Launch {
-            container: self,
-            target: &target,
-            command,
-            streams,
-        };
-        let (child, master) = match launch.go(&signals)? {
+        let (launched, ends) = following(|| self.launch(command, &signals))?;
+        let (child, master) = match launched {
             Launched::Running(child, master) => (child, master),
             Launched::Interrupted(signal) => return Ok(Ended::Killed(signal).status()),
         };
@@ -72,6 +78,30 @@ impl Container {
         };
         session.run()
     }
+
+    /// Starts the command where PID 1 is now.
+    fn launch(&self, command: &Command, signals: &Signals) -> Result<(Launched, Ends)> {
+        let target = Target::of(self, command.confinement)?;
+        let (streams, ends) = streams(command).map_err(caller("make pipes"))?;
+        let launch = Launch {
+            container: self,
+            target: &target,
+            command,
+            streams,
+        };
+        Ok((launch.go(signals)?, ends))
+    }
+}
+
+/// Tries again where PID 1 has gone to another cgroup since it was read: systemd begins with that.
+fn following<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 0..MOVES {
+        match attempt() {
+            Err(error) if error.is_left_cgroup() => thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    attempt()
 }
 
 /// The caller's ends of the pipes: standard input (where it is read), output and error.
@@ -137,4 +167,63 @@ fn flows(command: &Command, ends: Ends, master: Option<&OwnedFd>) -> io::Result<
         flows.extend(stdin.map(|stdin| Flow::new(input(), End::Own(stdin))));
     }
     Ok(flows)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Stage;
+
+    use super::*;
+
+    fn inside(stage: Stage, errno: i32) -> Error {
+        Error::Inside {
+            stage,
+            object: String::new(),
+            source: io::Error::from_raw_os_error(errno),
+        }
+    }
+
+    fn gone(errno: i32) -> Error {
+        Error::Cgroup {
+            path: "/x".into(),
+            source: io::Error::from_raw_os_error(errno),
+        }
+    }
+
+    #[test]
+    fn a_first_process_that_goes_to_another_cgroup_is_followed() {
+        let mut failures = vec![
+            inside(Stage::Cgroup, libc::ENODEV),
+            gone(libc::ENOENT),
+            inside(Stage::Cgroup, libc::EBUSY),
+        ];
+        let outcome = following(|| failures.pop().map_or(Ok(7), Err));
+        assert_eq!(outcome.unwrap(), 7);
+        assert!(failures.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_move_or_does_not_end_fails() {
+        let mut tried = 0;
+        let outcome = following(|| -> Result<()> {
+            tried += 1;
+            Err(inside(Stage::Cgroup, libc::EBUSY))
+        });
+        assert!(outcome.is_err());
+        assert_eq!(tried, MOVES + 1);
+        for error in [
+            || inside(Stage::Cgroup, libc::EACCES),
+            || inside(Stage::Directory, libc::ENOENT),
+            || gone(libc::EACCES),
+            || Error::Gone { pid: 7 },
+        ] {
+            let mut tried = 0;
+            let outcome = following(|| -> Result<()> {
+                tried += 1;
+                Err(error())
+            });
+            assert!(outcome.is_err());
+            assert_eq!(tried, 1);
+        }
+    }
 }

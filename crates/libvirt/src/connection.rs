@@ -10,8 +10,16 @@ use virt::error::{ErrorNumber, clear_error_callback};
 use crate::error::{Reply, Result};
 use crate::uri::Uri;
 
-/// How long a daemon that went away may take to come back: libvirtd restarts in under a second.
-const RESTART: Duration = Duration::from_secs(5);
+/// How long a daemon that went away may take to come back. libvirtd restarts in under a second, and
+/// takes longer where it has many domains and networks to look after first.
+const RESTART: Duration = Duration::from_secs(30);
+
+/// The time between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a connection may break over one question: a daemon that is about to end still accepts,
+/// and one that each time ends over the question is not to be asked for ever.
+const BREAKS: u32 = 3;
 
 /// Why no connection to libvirt came about.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +47,14 @@ pub enum OpenError {
         uri: Uri,
         /// What to run next.
         hint: String,
+        /// libvirt's own words.
+        source: Reply,
+    },
+    /// The daemon let go of the connection before it was one, as it does when it ends.
+    #[error("the libvirt daemon hung up on a connection to {uri}")]
+    HungUp {
+        /// What was to be opened.
+        uri: Uri,
         /// libvirt's own words.
         source: Reply,
     },
@@ -76,8 +92,18 @@ impl OpenError {
                 packages()
             )),
             Self::Permission { .. } => Some("run the command as root".to_owned()),
-            Self::Unreachable { .. } => Some("try `virsh -c lxc:///system list`".to_owned()),
+            Self::HungUp { .. } | Self::Unreachable { .. } => {
+                Some("try `virsh -c lxc:///system list`".to_owned())
+            }
         }
+    }
+
+    /// Whether it may be that the daemon is just restarting.
+    fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSocket { .. } | Self::NotListening { .. } | Self::HungUp { .. }
+        )
     }
 
     fn classify(uri: &Uri, source: Reply, root: &Path) -> Self {
@@ -103,11 +129,21 @@ impl OpenError {
         } else if says("Connection refused") {
             let hint = start_hint(root);
             Self::NotListening { uri, hint, source }
+        } else if HANGING_UP.into_iter().any(says) {
+            Self::HungUp { uri, source }
         } else {
             Self::Unreachable { uri, source }
         }
     }
 }
+
+/// What the client says where the other end of its socket is closed.
+const HANGING_UP: [&str; 4] = [
+    "End of file while reading data",
+    "Connection reset by peer",
+    "Broken pipe",
+    "socket is closed",
+];
 
 fn packages() -> String {
     "`apt-get install libvirt-daemon-system libvirt-daemon-driver-lxc` on Debian, `dnf install libvirt-daemon-lxc libvirt-daemon-config-network` on Fedora".to_owned()
@@ -142,7 +178,8 @@ pub struct Libvirt {
 }
 
 impl Libvirt {
-    /// Connects.
+    /// Connects. Where there is no daemon that fails at once; one that hangs up is taken to restart,
+    /// and waited for.
     ///
     /// # Errors
     /// Where there is no daemon, no LXC driver, or no permission.
@@ -151,9 +188,13 @@ impl Libvirt {
         crate::library::load()?;
         // Else libvirt writes each error to stderr by itself.
         clear_error_callback();
+        let connection = match connect(uri) {
+            Err(OpenError::HungUp { .. }) => reconnect(uri)?,
+            outcome => outcome?,
+        };
         Ok(Self {
             uri: uri.clone(),
-            connection: Mutex::new(connect(uri)?),
+            connection: Mutex::new(connection),
         })
     }
 
@@ -175,40 +216,53 @@ impl Libvirt {
         if connection.is_alive().unwrap_or(false) {
             return Ok(false);
         }
-        let begin = Instant::now();
-        *connection = loop {
-            match connect(&self.uri) {
-                Ok(new) => break new,
-                Err(OpenError::NoSocket { .. } | OpenError::NotListening { .. })
-                    if begin.elapsed() < RESTART =>
-                {
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
+        *connection = reconnect(&self.uri)?;
         tracing::info!("the connection to libvirt broke and was opened anew");
         Ok(true)
     }
 
     /// Asks something that may be asked twice: again, where the connection broke over it.
     pub(crate) fn ask<T>(&self, question: impl Fn(&Connect) -> Result<T>) -> Result<T> {
-        match question(&self.connection()) {
-            Err(error) => {
-                if self.reopened()? {
-                    question(&self.connection())
-                } else {
-                    Err(error)
-                }
+        let mut answer = question(&self.connection());
+        for _ in 0..BREAKS {
+            if answer.is_ok() || !self.reopened()? {
+                break;
             }
-            answer => answer,
+            answer = question(&self.connection());
         }
+        answer
     }
 }
 
 fn connect(uri: &Uri) -> Result<Connect, OpenError> {
     Connect::open(Some(uri.as_str()))
         .map_err(|error| OpenError::classify(uri, error.into(), Path::new("/")))
+}
+
+/// Connects to a daemon that was there a moment ago.
+fn reconnect(uri: &Uri) -> Result<Connect, OpenError> {
+    let deadline = Instant::now() + RESTART;
+    until_it_is_back(
+        || connect(uri),
+        || {
+            std::thread::sleep(PAUSE);
+            Instant::now() < deadline
+        },
+    )
+}
+
+/// Tries until it works or fails with what no restart explains. `wait` says whether there is time
+/// for another try.
+fn until_it_is_back<T>(
+    mut attempt: impl FnMut() -> Result<T, OpenError>,
+    mut wait: impl FnMut() -> bool,
+) -> Result<T, OpenError> {
+    loop {
+        match attempt() {
+            Err(error) if error.is_passing() && wait() => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -219,9 +273,7 @@ mod tests {
     fn a47_a_missing_daemon_is_told_from_one_that_does_not_listen() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("sock");
-        let uri: Uri = format!("lxc:///system?socket={}", socket.display())
-            .parse()
-            .unwrap();
+        let uri = uri(&socket);
         let missing = Libvirt::open(&uri).unwrap_err();
         assert!(matches!(missing, OpenError::NoSocket { .. }), "{missing:?}");
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
@@ -230,6 +282,68 @@ mod tests {
             matches!(refused, OpenError::NotListening { .. }),
             "{refused:?}"
         );
+    }
+
+    fn uri(socket: &Path) -> Uri {
+        format!("lxc:///system?socket={}", socket.display())
+            .parse()
+            .unwrap()
+    }
+
+    #[test]
+    fn a47_a_daemon_that_hangs_up_is_tried_again_until_it_is_gone_or_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let accept = std::thread::spawn(move || {
+            // whoever accepts without a word
+            drop(listener.accept().unwrap());
+            listener
+        });
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        crate::library::load().unwrap();
+        clear_error_callback();
+        let hung_up = || connect(&uri(&socket)).map(drop).unwrap_err();
+        let error = hung_up();
+        assert!(matches!(error, OpenError::HungUp { .. }), "{error:?}");
+        drop(accept.join().unwrap());
+
+        let mut errors = vec![hung_up(), error];
+        assert!(matches!(&errors[0], OpenError::NotListening { .. }));
+        let mut waited = 0;
+        let outcome = until_it_is_back(
+            || errors.pop().map_or(Ok(7), Err),
+            || {
+                waited += 1;
+                true
+            },
+        );
+        assert_eq!((outcome.unwrap(), waited), (7, 2));
+    }
+
+    #[test]
+    fn a47_what_no_restart_explains_or_lasts_too_long_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        crate::library::load().unwrap();
+        clear_error_callback();
+        let missing = || connect(&uri(&dir.path().join("sock"))).map(drop);
+        let mut left = 3;
+        let outcome = until_it_is_back(missing, || {
+            left -= 1;
+            left > 0
+        });
+        assert!(matches!(outcome, Err(OpenError::NoSocket { .. })));
+        assert_eq!(left, 0);
+        let source = match missing().unwrap_err() {
+            OpenError::NoSocket { source, .. } => source,
+            other => panic!("{other:?}"),
+        };
+        let refused = || {
+            let source = source.clone();
+            Err::<(), _>(OpenError::Permission { source })
+        };
+        assert!(until_it_is_back(refused, || panic!("it is not waited for")).is_err());
     }
 
     #[test]

@@ -35,16 +35,35 @@ pub fn list(host: &Host) -> Result<Vec<ListEntry>> {
     Ok(names
         .into_iter()
         .zip(configs)
-        .map(|(name, config)| {
+        .filter_map(|(name, config)| {
+            let config = still_there(host, &name, config)?;
             let incomplete = unfinished.contains(&name) && is_abandoned(host, &name);
-            line(host, selinux, name, config, incomplete)
+            Some(line(host, selinux, name, config, incomplete))
         })
         .collect())
 }
 
-/// Whether nobody works on a change that has a journal.
+/// Whether nobody works on a change that was begun. One of which that can't be told was.
 fn is_abandoned(host: &Host, name: &SandboxName) -> bool {
-    !host.store().is_changing(name).unwrap_or(false)
+    host.store().is_abandoned(name).unwrap_or(true)
+}
+
+/// The config of a sandbox of which there was a trace; `None` where a delete, or the undoing of a
+/// create, has come to its end meanwhile.
+pub(crate) fn still_there(
+    host: &Host,
+    name: &SandboxName,
+    config: vss_config::Result<SandboxConfig>,
+) -> Option<vss_config::Result<SandboxConfig>> {
+    let store = host.store();
+    let is_missing = |config: &vss_config::Result<SandboxConfig>| {
+        matches!(config, Err(vss_config::Error::NoSandbox { .. }))
+    };
+    if !is_missing(&config) || store.is_pending(name).unwrap_or(true) {
+        return Some(config);
+    }
+    // a create that has come to its end has left one
+    Some(store.load(name)).filter(|config| !is_missing(config))
 }
 
 fn line(

@@ -42,9 +42,10 @@ pub(crate) fn attended(host: &Host, config: &SandboxConfig) -> Result<Option<San
     if !store.is_run(&config.name)? {
         return Ok(None);
     }
-    let ended = store
-        .state(&config.name)?
-        .is_some_and(|state| state.uuid == config.uuid);
+    // one that lives by now has begun since it was looked for
+    let ended = store.state(&config.name)?.is_some_and(|state| {
+        state.uuid == config.uuid && !host.proc().runs(state.init_pid, state.init_start)
+    });
     Ok(Some(if ended {
         SandboxState::Stopping
     } else {

@@ -66,11 +66,14 @@ pub(crate) fn refuse_unfinished(host: &Host, name: &SandboxName) -> Result<()> {
         return Ok(());
     };
     let unfinished = journal::read(journal)?;
-    if unfinished.has_begun() {
+    let is_abandoned = host.store().is_abandoned(name)?;
+    // or it has just come to its end
+    let is_there = is_abandoned || host.store().is_pending(name)?;
+    if unfinished.has_begun() && is_there {
         return Err(Error::Unfinished {
             name: name.clone(),
             verb: unfinished.verb.as_str(),
-            under_way: host.store().is_changing(name)?,
+            under_way: !is_abandoned,
         });
     }
     Ok(())

@@ -106,3 +106,17 @@ fn a50_a_damaged_or_later_journal_is_refused_and_kept() {
     assert_eq!(store.pending().unwrap(), [name("web1")]);
     assert!(store.drop_journal(&name("web1")).unwrap());
 }
+
+#[test]
+fn a50_only_a_journal_that_nobody_works_on_is_abandoned() {
+    let World { root: _root, store } = world();
+    let web = name("web1");
+    assert!(!store.is_pending(&web).unwrap() && !store.is_abandoned(&web).unwrap());
+    let lock = store.try_lock(&web).unwrap().unwrap();
+    let journal = store.begin(beginning("web1", 1), NONE).unwrap();
+    assert!(store.is_pending(&web).unwrap() && !store.is_abandoned(&web).unwrap());
+    drop(lock);
+    assert!(store.is_pending(&web).unwrap() && store.is_abandoned(&web).unwrap());
+    journal.finish().unwrap();
+    assert!(!store.is_pending(&web).unwrap() && !store.is_abandoned(&web).unwrap());
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use vss_enter::{Command, Container, Error, Signal};
 use vss_model::Confinement;
+use vss_model::confinement::capability::capabilities;
 
 use crate::fixture::{container, is_root, line, text};
 
@@ -37,6 +38,55 @@ fn a42_the_command_has_what_the_first_process_has_and_no_more() {
         "{blocked}"
     );
     assert_eq!(line(&status, "SigIgn"), "0000000000000000");
+}
+
+#[test]
+fn a42_the_command_waits_until_the_first_process_is_confined() {
+    let Some(fixture) = container(&["--confined", "late"]) else {
+        return;
+    };
+    assert_eq!(fixture.of_first("Seccomp"), "0");
+    let mut waiting = fixture
+        .command(&["--", "test", "-e", "/run/go"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    // it has the time to go wrong; where it is slower than that nothing is shown
+    std::thread::sleep(Duration::from_millis(200));
+    fs::write(format!("/proc/{}/root/run/go", fixture.pid), "").unwrap();
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a42_the_command_has_no_more_than_the_confinement_leaves() {
+    let Some(fixture) = container(&["--confined", "little"]) else {
+        return;
+    };
+    let kept = format!("{:016x}", capabilities(Confinement::Reduced));
+    assert_ne!(fixture.of_first("CapBnd"), kept);
+    let status = fixture.script(&[], "cat /proc/self/status");
+    for set in ["CapBnd", "CapPrm", "CapEff"] {
+        assert_eq!(line(&status, set), kept, "{set}");
+    }
+}
+
+#[test]
+fn a42_a_container_that_ends_before_it_is_confined_is_not_waited_for() {
+    let Some(fixture) = container(&["--confined", "late"]) else {
+        return;
+    };
+    let waiting = fixture
+        .command(&["--", "true"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let held = Container::open(fixture.pid, fixture.start).unwrap();
+    held.signal(Signal::KILL).unwrap();
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(125), "{output:?}");
+    assert!(text(&output.stderr).contains("is gone"), "{output:?}");
 }
 
 fn own(key: &str) -> String {

@@ -19,7 +19,7 @@ use crate::traces;
 /// Where there is no such sandbox, or its config can't be read.
 pub fn status(host: &Host, name: &SandboxName) -> Result<Status> {
     let config = traces::load(host, name)?;
-    let incomplete = host.store().pending()?.contains(name) && super::is_abandoned(host, name);
+    let incomplete = super::is_abandoned(host, name);
     let selinux = Selinux::now(host.labeller());
     let mut entry = super::line(host, selinux, name.clone(), Ok(config.clone()), incomplete);
     let live = lifecycle::live_state(host, &config)?;

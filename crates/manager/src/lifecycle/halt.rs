@@ -20,10 +20,14 @@ use crate::removal::Identity;
 /// What a waiter may need beyond the timeout of the service inside: its own margin, to destroy the
 /// domain and to tidy up.
 const MARGIN: Duration = Duration::from_secs(60);
-/// How long a runner may take from its lock to its first word of the container.
+/// How long a runner may take from its lock to its first word of the container, beyond the start limit
+/// of the service inside: libvirt may be restarting, or have many to start.
 const BEGUN: Duration = Duration::from_secs(10);
 /// How long a domain may take to be gone after it was destroyed.
 const GONE: Duration = Duration::from_secs(10);
+
+/// How long until a first process that goes on is told again to power off.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Asked time and again while something is waited for; an error ends the wait.
 type GoOn<'a> = dyn Fn() -> Result<()> + 'a;
@@ -94,8 +98,11 @@ fn take_down(
     how: Stop,
     control: &Control<'_>,
 ) -> Result<bool> {
-    let stop = config.map_or(Timeouts::default().stop, |config| config.timeouts.stop);
-    let stop = if how == Stop::Graceful { stop } else { Some(0) };
+    let timeouts = config.map_or_else(Timeouts::default, |config| config.timeouts);
+    let stop = match how {
+        Stop::Graceful => timeouts.stop,
+        Stop::Force => Some(0),
+    };
     // what its runner, or a `Restart=` of the unit, had only begun to start is killed as it comes;
     // where that fails it is stopped as any other
     let go_on = || {
@@ -106,7 +113,7 @@ fn take_down(
         control.check()
     };
     stop_unit(host, identity, &go_on)?;
-    let state = state_of(host, identity)?;
+    let state = state_of(host, identity, after(timeouts.start, BEGUN), &go_on)?;
     let attended = match &state {
         Some(state) => !stop_waiter(host, identity, state, stop, &go_on)?,
         None => false,
@@ -147,18 +154,24 @@ fn was_killed(host: &Host, identity: &Identity) -> bool {
     failure.is_some_and(|failure| failure.killed)
 }
 
-/// What the runner wrote; of one that has just begun, what it will have written in a moment.
-fn state_of(host: &Host, identity: &Identity) -> Result<Option<RuntimeState>> {
-    let deadline = Instant::now() + BEGUN;
+/// What the runner wrote; of one that has just begun, what it will have written when libvirt is done
+/// with the start. That can't be stopped half way, except with the runner.
+fn state_of(
+    host: &Host,
+    identity: &Identity,
+    deadline: Option<Instant>,
+    go_on: &GoOn<'_>,
+) -> Result<Option<RuntimeState>> {
     loop {
         let state = host
             .store()
             .state(&identity.name)?
             .filter(|state| state.uuid == identity.uuid);
         let begins = state.is_none() && host.store().is_run(&identity.name)?;
-        if !begins || Instant::now() >= deadline {
+        if !begins || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(state);
         }
+        go_on()?;
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -270,8 +283,7 @@ fn stop_orphan(
     let deadline = after(stop, Duration::ZERO);
     // gone meanwhile is what is wanted
     if let Ok(container) = Container::open(pid, start) {
-        container.signal(vss_enter::Signal::POWER_OFF)?;
-        wait_for_end(&container.fd(), deadline, go_on)?;
+        power_off(&container, deadline, go_on)?;
     }
     // a container that reboots itself has a new first process by now
     let libvirt = host.hypervisor()?;
@@ -288,6 +300,27 @@ fn stop_orphan(
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(killed)
+}
+
+/// Has systemd inside power off and waits until it is gone; whether it is by the deadline.
+///
+/// A first process that has not got as far as to listen loses a signal: it is sent again until it
+/// works, which does no harm.
+fn power_off(container: &Container, deadline: Option<Instant>, go_on: &GoOn<'_>) -> Result<bool> {
+    loop {
+        match container.signal(vss_enter::Signal::POWER_OFF) {
+            Err(vss_enter::Error::Gone { .. }) => return Ok(true),
+            sent => sent?,
+        }
+        let again = Instant::now() + AGAIN;
+        let until = deadline.map_or(again, |deadline| deadline.min(again));
+        if wait_for_end(&container.fd(), Some(until), go_on)? {
+            return Ok(true);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(false);
+        }
+    }
 }
 
 /// The first process of a container, by what its runner wrote, else by libvirt.
@@ -314,5 +347,63 @@ fn failed(identity: &Identity, message: &str) -> Error {
     Error::StopFailed {
         name: identity.name.clone(),
         message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// A process that has got as far as to say so, and is not waited for when it ends.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a first process that does as it is told"
+    )]
+    fn process(script: &str) -> (Child, Container) {
+        let mut child = Command::new("bash")
+            .args(["-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+        let start = vss_enter::start_time(child.id()).unwrap();
+        let container = Container::open(child.id(), start).unwrap();
+        (child, container)
+    }
+
+    #[test]
+    fn a_first_process_that_does_not_listen_yet_is_told_again() {
+        let second =
+            "trap '((heard++)) && exit 0' SIGRTMIN+4; echo up; while :; do sleep 0.1; done";
+        let (mut child, container) = process(second);
+        assert!(power_off(&container, None, &|| Ok(())).unwrap());
+        assert!(child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn one_that_is_gone_when_it_is_told_has_ended() {
+        let (mut child, container) = process("echo up; exec sleep 600");
+        child.kill().unwrap();
+        assert!(container.wait(None).unwrap());
+        let nobody = || panic!("it is not waited for");
+        assert!(power_off(&container, None, &nobody).unwrap());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn one_that_goes_on_is_not_told_for_ever() {
+        let (mut child, container) = process("trap '' SIGRTMIN+4; echo up; exec sleep 600");
+        let deadline = Some(Instant::now());
+        assert!(!power_off(&container, deadline, &|| Ok(())).unwrap());
+        let cancelled = power_off(&container, None, &|| Err(Error::Cancelled));
+        assert!(matches!(cancelled, Err(Error::Cancelled)));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

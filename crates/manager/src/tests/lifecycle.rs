@@ -349,3 +349,30 @@ fn content_that_was_moved_away_is_named() {
     )
     .unwrap();
 }
+
+#[test]
+fn a_stop_of_a_start_that_has_no_container_yet_waits_for_it_and_can_be_interrupted() {
+    let mut world = World::new();
+    world.services = None;
+    world.create("web1").unwrap();
+    let (host, web1) = (world.host(), name("web1"));
+    let run_lock = host.store().run_lock(&web1).unwrap().unwrap();
+    let watch = Watch::default();
+    let stop = || lifecycle::stop(&host, &web1, Stop::Graceful, &watch.control());
+    watch
+        .cancelled
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let error = stop().unwrap_err();
+    assert_eq!(error.kind(), Kind::Cancelled, "{error}");
+
+    watch
+        .cancelled
+        .store(false, std::sync::atomic::Ordering::SeqCst);
+    let runner = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        drop(run_lock);
+    });
+    let stopped = stop().unwrap();
+    assert!(!stopped.killed);
+    runner.join().unwrap();
+}

@@ -236,6 +236,15 @@ pub fn capabilities(confinement: Confinement) -> u64 {
     }
 }
 
+/// What a confinement leaves of a bounding set. `none` leaves all, also what a later kernel has.
+#[must_use]
+pub fn limited(confinement: Confinement, bounding: u64) -> u64 {
+    match confinement {
+        Confinement::None => bounding,
+        _ => bounding & capabilities(confinement),
+    }
+}
+
 fn set(capabilities: &[Capability]) -> u64 {
     capabilities.iter().fold(0, |set, c| set | c.bit())
 }
@@ -250,6 +259,20 @@ mod tests {
             assert_eq!(capability as usize, number);
         }
         assert_eq!(capabilities(Confinement::None), (1 << 41) - 1);
+    }
+
+    #[test]
+    fn a42_no_bounding_set_is_more_than_the_confinement_leaves() {
+        for confinement in Confinement::ALL {
+            let kept = capabilities(confinement);
+            assert_eq!(limited(confinement, kept), kept, "{confinement}");
+            assert_eq!(limited(confinement, 0), 0, "{confinement}");
+            let everything = limited(confinement, u64::MAX);
+            match confinement {
+                Confinement::None => assert_eq!(everything, u64::MAX),
+                _ => assert_eq!(everything, kept, "{confinement}"),
+            }
+        }
     }
 
     #[test]
