@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use roxmltree::Document;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use virt::connect::Connect;
@@ -78,6 +79,36 @@ fn info(domain: &Domain) -> Result<Option<DomainInfo>> {
 }
 
 impl Libvirt {
+    /// Whether the first process of a domain waits for an interface that the runner makes.
+    ///
+    /// # Errors
+    /// Where libvirt doesn't answer.
+    pub fn awaits_interface(&self, uuid: Uuid) -> Result<bool> {
+        let running = self.of_running(uuid, |document| Ok(read::awaits_interface(document)))?;
+        Ok(running.unwrap_or(false))
+    }
+
+    /// Reads the description of a domain; `None` where it doesn't run.
+    fn of_running<T>(
+        &self,
+        uuid: Uuid,
+        reading: impl Fn(&Document<'_>) -> Result<T, String>,
+    ) -> Result<Option<T>> {
+        self.ask(|connection| {
+            let Some(domain) = by_uuid(connection, uuid)?.filter(|d| d.id().is_some()) else {
+                return Ok(None);
+            };
+            let Some(xml) = description(&domain)? else {
+                return Ok(None);
+            };
+            let read = read::parse(&xml).and_then(|document| reading(&document));
+            read.map(Some).map_err(|reason| Error::Answer {
+                object: format!("the domain {uuid}"),
+                reason,
+            })
+        })
+    }
+
     /// The running domain that `lookup` finds. The domain is looked up again after its first
     /// process was found: if its controller is the same then, the process was that controller's.
     fn running(
@@ -274,22 +305,8 @@ impl Hypervisor for Libvirt {
     }
 
     fn console(&self, uuid: Uuid) -> Result<Option<PathBuf>> {
-        self.ask(|connection| {
-            let Some(domain) = by_uuid(connection, uuid)?.filter(|d| d.id().is_some()) else {
-                return Ok(None);
-            };
-            let Some(xml) = description(&domain)? else {
-                return Ok(None);
-            };
-            let answer = |reason: String| Error::Answer {
-                object: format!("the domain {uuid}"),
-                reason,
-            };
-            let document = read::parse(&xml).map_err(answer)?;
-            let console = read::console(&document);
-            console
-                .map(Some)
-                .ok_or_else(|| answer("it has no console".to_owned()))
+        self.of_running(uuid, |document| {
+            read::console(document).ok_or_else(|| "it has no console".to_owned())
         })
     }
 

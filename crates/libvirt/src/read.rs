@@ -67,14 +67,7 @@ pub(crate) struct Usage {
 /// Adds what a domain's interfaces on the network use: those that libvirt made, and those that it is
 /// told of in the domain's metadata.
 pub(crate) fn add_usage(domain: &Document<'_>, network: &str, usage: &mut Usage) {
-    let ours = |tag| (NAMESPACE, tag);
-    let marks = child(domain.root_element(), "metadata")
-        .into_iter()
-        .flat_map(|n| n.children().filter(|n| n.has_tag_name(ours("sandbox"))));
-    let noted = marks
-        .flat_map(|n| n.children().filter(|n| n.has_tag_name(ours("interface"))))
-        .filter(|n| n.attribute("network") == Some(network));
-    for interface in noted {
+    for interface in noted(domain).filter(|n| n.attribute("network") == Some(network)) {
         usage.interfaces += 1;
         let address = interface.attribute("address");
         usage
@@ -98,6 +91,26 @@ pub(crate) fn add_usage(domain: &Document<'_>, network: &str, usage: &mut Usage)
             .macs
             .extend(children(interface, "mac").filter_map(|n| mac(&address(n)?)));
     }
+}
+
+/// The interfaces that libvirt is only told of: the runner makes them.
+fn noted<'a, 'input>(domain: &'a Document<'input>) -> impl Iterator<Item = Node<'a, 'input>> {
+    let ours = |tag| (NAMESPACE, tag);
+    let marks = child(domain.root_element(), "metadata")
+        .into_iter()
+        .flat_map(move |n| {
+            n.children()
+                .filter(move |n| n.has_tag_name(ours("sandbox")))
+        });
+    marks.flat_map(move |n| {
+        n.children()
+            .filter(move |n| n.has_tag_name(ours("interface")))
+    })
+}
+
+/// Whether the domain's first process waits for an interface of the runner's.
+pub(crate) fn awaits_interface(domain: &Document<'_>) -> bool {
+    noted(domain).next().is_some()
 }
 
 /// A MAC address, in capitals or not.
@@ -340,6 +353,9 @@ mod tests {
             <vss:interface network='n' mac='52:54:00:00:00:01' address='10.0.0.5'/>
             <vss:interface network='other' mac='52:54:00:00:00:02' address='10.1.0.5'/>
           </vss:sandbox><interface network='n' address='10.0.0.7'/></metadata></domain>";
+        assert!(awaits_interface(&parse(domain).unwrap()));
+        let other = "<domain><metadata><interface/></metadata></domain>";
+        assert!(!awaits_interface(&parse(other).unwrap()));
         let mut usage = Usage::default();
         add_usage(&parse(domain).unwrap(), "n", &mut usage);
         assert_eq!(usage.addresses, [Ipv4Addr::new(10, 0, 0, 5)]);

@@ -154,6 +154,39 @@ fn a_container_that_reboots_is_connected_again() {
     sandbox.stop();
 }
 
+/// libvirt restarts it from the description that it had, whose first process waits for the runner.
+#[test]
+fn a_container_that_reboots_on_a_network_that_changed_is_connected_as_the_network_is_now() {
+    let lab = Lab::enter();
+    let network = Network::define(&lab, "lab-turn", "", Ipv4Addr::new(10, 77, 3, 1));
+    let sandbox = sandbox(&lab, "net-turn", &["-N", "source=lab-turn"]);
+    sandbox.start();
+    is_connected(&sandbox, "10.77.3.1");
+    let group = "<portgroup name='all' default='yes'/>";
+    lab.run(
+        "virsh",
+        &[
+            "-c",
+            "lxc:///system",
+            "net-update",
+            "lab-turn",
+            "add",
+            "portgroup",
+            group,
+        ],
+    )
+    .ok();
+    let first = sandbox.first_process();
+    let _ = sandbox.execute(&["systemctl", "reboot"]);
+    sandbox.runs_anew(first);
+    is_connected(&sandbox, "10.77.3.1");
+    lab.run("ip", &["link", "show", &host_end(&sandbox)])
+        .ended(1);
+    sandbox.stop();
+    drop(sandbox);
+    drop(network);
+}
+
 /// Root inside writes to the runner's socket as long as there is one: from the first service on, and
 /// until systemd says that it is up, which it does not before the runner has read much of it.
 #[test]

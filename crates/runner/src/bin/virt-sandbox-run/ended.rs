@@ -85,7 +85,11 @@ pub(crate) fn settle(
     match (&end, found) {
         (End::Reboot(_), Some(domain)) => {
             // what the last one left is its init's to clear away: it runs by now
-            Ok(Next::Again(launch::restarted(sandbox, domain)?))
+            Ok(Next::Again(launch::restarted(
+                sandbox,
+                domain,
+                &parts.inbox,
+            )?))
         }
         // libvirt fails to restart one where AppArmor is on: it frees the label's model first.
         (End::Reboot(_), None) => Ok(Next::Again(launch::again(sandbox, &parts.inbox)?)),

@@ -60,13 +60,28 @@ pub(crate) fn again(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error>
 
 /// A domain that libvirt started anew after a reboot, from the description that it had. Its init
 /// waits for its network.
-pub(crate) fn restarted(sandbox: &Sandbox, domain: RunningDomain) -> Result<Launched, Error> {
-    match connect_again(sandbox, &domain) {
-        Ok(connecting) => Ok(Launched {
+pub(crate) fn restarted(
+    sandbox: &Sandbox,
+    domain: RunningDomain,
+    inbox: &Inbox,
+) -> Result<Launched, Error> {
+    let connected = connect_again(sandbox, &domain).and_then(|connecting| {
+        // what is asked of the network has changed since
+        let in_vain = connecting.is_none() && sandbox.libvirt()?.awaits_interface(domain.uuid)?;
+        Ok((connecting, in_vain))
+    });
+    match connected {
+        Ok((connecting, false)) => Ok(Launched {
             domain,
             adopted: false,
             connecting,
         }),
+        Ok((_, true)) => {
+            say("the network is for libvirt to connect to by now: starting anew");
+            let destroyed = sandbox.libvirt().and_then(|l| Ok(l.destroy(domain.uuid)?));
+            destroyed.map_err(|error| give_up(sandbox, error))?;
+            again(sandbox, inbox)
+        }
         Err(error) => {
             // why it can't be connected is to be told
             if let Ok(Err(error)) = sandbox.libvirt().map(|l| l.destroy(domain.uuid)) {
