@@ -6,7 +6,8 @@
 //! The namespace begins one directory below the cgroup that libvirt set the limits on: a limit is
 //! a file in the directory it holds for, and a namespace's root directory can be written to by
 //! whoever can mount it. libvirt removes the directory with its own; in a v1 hierarchy that libvirt
-//! makes no directory in, the runner does, by its name.
+//! makes no directory in, the runner does, by its name. After a reboot it may still be there, and is
+//! emptied.
 //!
 //! The way down to that directory is taken in a namespace too, of which nothing is left in the end: in
 //! the host's, whoever mounts the v2 hierarchy sets its options for all, and would undo what the

@@ -1,5 +1,7 @@
 //! Inside a running container: a service has ended, the container ends with it.
 //!
+//! At the begin of a boot what the last one said of that is taken away ([`forget`]).
+//!
 //! systemd starts this by `OnFailure=` and `OnSuccess=` of the container's units and tells in
 //! `$MONITOR_*` what happened (systemd.exec(5), since 251). What is to be said is left in a file
 //! that the host reads once the container is gone; then the container powers off. Where another

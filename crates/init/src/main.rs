@@ -3,18 +3,19 @@
 //! libvirt's LXC driver makes the namespaces and the mounts; what it can't do is done here, in
 //! this order, and then the program is replaced by systemd:
 //!
-//! 1. [`users`], [`label`]: the process is in the user namespace and in the SELinux context that were
+//! 1. [`ended::forget`]: what the last boot told of its end is gone.
+//! 2. [`users`], [`label`]: the process is in the user namespace and in the SELinux context that were
 //!    planned, or nothing runs.
-//! 2. [`network`]: the runner is asked to make the interface; it is there before 7 begins.
-//! 3. [`limits`]: the hard limits are lifted, so that units can have their own without the
+//! 3. [`network`]: the runner is asked to make the interface; it is there before 8 begins.
+//! 4. [`limits`]: the hard limits are lifted, so that units can have their own without the
 //!    capability that would be needed later.
-//! 4. [`keyring`](sys::join_new_session_keyring): a session keyring that is not the host's.
-//! 5. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
+//! 5. [`keyring`](sys::join_new_session_keyring): a session keyring that is not the host's.
+//! 6. [`cgroup`]: a cgroup below the one that libvirt limits, a namespace that begins there, and
 //!    the cgroup file systems as that namespace shows them.
-//! 6. [`mounts`]: writable trees are nosuid and nodev, `/` and `/usr` are read-only, and what
+//! 7. [`mounts`]: writable trees are nosuid and nodev, `/` and `/usr` are read-only, and what
 //!    `/proc` and `/sys` tell of the host is out of sight; [`pins`] hold the ways to mounts; what
 //!    systemd's helpers mount shows.
-//! 7. [`privileges`]: bounding set, seccomp filter, capabilities.
+//! 8. [`privileges`]: bounding set, seccomp filter, capabilities.
 //!
 //! Nothing of the container has run when this does, but its files are what an earlier run left:
 //! every path is opened without following a link, and the program is linked statically, so that
@@ -71,6 +72,8 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
         ));
     }
     sys::prepare_process();
+    // before anything can fail: else a report of the last boot would be told as this one's
+    ended::forget();
     mounts::check_kernel_file_systems()?;
     if let Some(wanted) = boot.private_users {
         users::check(wanted)?;
@@ -88,7 +91,6 @@ fn run(boot: &Boot) -> Result<std::convert::Infallible, Failure> {
     cgroup::enter()?;
     mounts::check_own_trees(&boot.writable)?;
     mounts::harden(&boot.writable, &boot.read_only)?;
-    ended::forget();
     pins::hold()?;
     mounts::mask()?;
     mounts::share()?;

@@ -379,12 +379,18 @@ pub fn end(evidence: &Evidence) -> End {
         (Some(libc::SIGHUP), _) => End::Reboot(false),
         (Some(libc::SIGINT), _) => reported(evidence).unwrap_or(End::PowerOff),
         (Some(_), _) => End::Destroyed,
+        (_, Some(status)) if evidence.said.is_some() && exit::OF_INIT.contains(&status) => {
+            End::Init {
+                status: Some(status),
+                said: evidence.said.clone(),
+            }
+        }
         // A service may end with one of the init's statuses; once one runs, the init is through.
         (_, Some(status)) => reported(evidence).unwrap_or(match status {
             0 => End::PowerOff,
             _ if exit::OF_INIT.contains(&status) => End::Init {
                 status: Some(status),
-                said: evidence.said.clone(),
+                said: None,
             },
             _ => End::Exited(status),
         }),

@@ -219,6 +219,34 @@ fn the_inits_own_failures_are_told_apart() {
 }
 
 #[test]
+fn an_init_that_says_why_it_gave_up_did_whatever_else_is_there() {
+    let said = "virt-sandbox-init: mounts: /x: \u{1b}[2J".to_owned();
+    let old = report("success", "exited", "0");
+    for (wait_status, status) in [(Some(185 << 8), 185), (None, 1)] {
+        let told = ended(|e| {
+            e.wait_status = wait_status;
+            e.said = Some(said.clone());
+            e.report = Some(old.clone());
+            e.claim = Some(Claim::PowerOff);
+        });
+        assert_eq!(told.exit_status(), status);
+        assert_eq!(told.to_string(), "virt-sandbox-init: mounts: /x: \\x1b[2J");
+    }
+    let stopped = ended(|e| {
+        e.said = Some(said.clone());
+        e.stopped = true;
+    });
+    assert_eq!(stopped, End::Stopped);
+}
+
+#[test]
+fn a_claim_is_handed_on_in_systemd_s_words() {
+    for claim in [Claim::PowerOff, Claim::Reboot] {
+        assert_eq!(claim.to_string().parse(), Ok(claim));
+    }
+}
+
+#[test]
 fn the_consoles_last_words_are_understood() {
     let claim = |text: &str| Claim::read(text.lines());
     assert_eq!(claim("x\nPowering off.\n"), Some(Claim::PowerOff));
