@@ -2,7 +2,7 @@
 //!
 //! The socket is in a directory that the container sees read-only, and whoever is inside can write
 //! to it. Believed is what the container's PID 1 says, by the credentials that the kernel attaches;
-//! of that, the state and a text. Descriptors that come along are closed.
+//! of that, the state, a text, and how it goes down. Descriptors that come along are closed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

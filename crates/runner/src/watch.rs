@@ -19,7 +19,7 @@ const BYTES: usize = 1024 * 1024;
 const MESSAGES: u32 = 100;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long the last lines may take from libvirt's controller after the container's end. It hangs up
-/// when it has passed them on.
+/// when it has passed them on, but for one that does not notice the end.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// What happened.

@@ -161,6 +161,8 @@ fn begin(
     } = launched;
     // It may be another's by now, whose pid libvirt told a moment ago: asked again, it is ours.
     if sandbox.libvirt()?.find(sandbox.config.uuid)?.as_ref() != Some(domain) {
+        // the console may be the next one's
+        watch.terminal = None;
         watch.hear_out();
         return Ok(Waited::Gone);
     }

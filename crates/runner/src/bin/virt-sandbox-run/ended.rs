@@ -81,27 +81,21 @@ pub(crate) fn settle(
     if matches!(end, End::Reboot(_)) {
         say("rebooted from inside");
         parts.console.forget();
+        let launched = match found {
+            Some(domain) => launch::restarted(sandbox, domain, &parts.inbox),
+            // libvirt fails to restart one where AppArmor is on: it frees the label's model first.
+            None => launch::again(sandbox, &parts.inbox),
+        };
+        return launched
+            .map(Next::Again)
+            .map_err(|error| give_up(sandbox, error));
     }
-    match (&end, found) {
-        (End::Reboot(_), Some(domain)) => {
-            // what the last one left is its init's to clear away: it runs by now
-            Ok(Next::Again(launch::restarted(
-                sandbox,
-                domain,
-                &parts.inbox,
-            )?))
-        }
-        // libvirt fails to restart one where AppArmor is on: it frees the label's model first.
-        (End::Reboot(_), None) => Ok(Next::Again(launch::again(sandbox, &parts.inbox)?)),
-        (_, _) => {
-            // One that is not to go on, or libvirt's controller, which may outlive its container.
-            let gone = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid));
-            if let Ok(Err(error)) = gone {
-                say(&chain(&error));
-            }
-            Ok(Next::Over(end))
-        }
+    // One that is not to go on, or libvirt's controller, which may outlive its container.
+    let gone = sandbox.libvirt().map(|l| l.destroy(sandbox.config.uuid));
+    if let Ok(Err(error)) = gone {
+        say(&chain(&error));
     }
+    Ok(Next::Over(end))
 }
 
 /// The domain with another PID 1: libvirt restarts one whose inside rebooted, whatever its

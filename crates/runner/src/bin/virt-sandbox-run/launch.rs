@@ -49,13 +49,27 @@ pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
     let parts = parts(sandbox).map_err(|error| give_up(sandbox, error))?;
     let locks = sandbox.store.places().run.join(".locks");
     let quick = Quick::begin(cgroups::own_procs(), &locks.join("moves"));
-    let launched = begin(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
+    let launched = first(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
     attend::run(sandbox, lock, parts, launched, Some(quick))
 }
 
-/// Starts the domain anew after a reboot that libvirt took for an end.
+/// Starts the domain, or goes on with one that runs without a runner.
+fn first(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
+    if let Some(domain) = sandbox.running()? {
+        return adopt(sandbox, domain, inbox);
+    }
+    sandbox.remove_cgroups();
+    sandbox.forget_report();
+    begin(sandbox, inbox, adopt)
+}
+
+/// Starts the domain anew after a reboot that libvirt took for an end, unless libvirt has done so by
+/// now. What the last boot left is not touched: it is in use then.
 pub(crate) fn again(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
-    begin(sandbox, inbox).map_err(|error| give_up(sandbox, error))
+    match sandbox.running()? {
+        Some(domain) => restarted(sandbox, domain, inbox),
+        None => begin(sandbox, inbox, restarted),
+    }
 }
 
 /// A domain that libvirt started anew after a reboot, from the description that it had. Its init
@@ -78,8 +92,7 @@ pub(crate) fn restarted(
         }),
         Ok((_, true)) => {
             say("the network is for libvirt to connect to by now: starting anew");
-            let destroyed = sandbox.libvirt().and_then(|l| Ok(l.destroy(domain.uuid)?));
-            destroyed.map_err(|error| give_up(sandbox, error))?;
+            sandbox.libvirt()?.destroy(domain.uuid)?;
             again(sandbox, inbox)
         }
         Err(error) => {
@@ -87,7 +100,7 @@ pub(crate) fn restarted(
             if let Ok(Err(error)) = sandbox.libvirt().map(|l| l.destroy(domain.uuid)) {
                 say(&chain(&error));
             }
-            Err(give_up(sandbox, error))
+            Err(error)
         }
     }
 }
@@ -119,19 +132,19 @@ pub(crate) fn parts(sandbox: &Sandbox) -> Result<Parts, Error> {
     })
 }
 
-fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
+/// Has libvirt start the domain. `found`: goes on with one that libvirt turns out to have started.
+fn begin(
+    sandbox: &Sandbox,
+    inbox: &Inbox,
+    found: fn(&Sandbox, RunningDomain, &Inbox) -> Result<Launched, Error>,
+) -> Result<Launched, Error> {
     let libvirt = sandbox.libvirt()?;
-    if let Some(domain) = sandbox.running()? {
-        return Ok(adopt(sandbox, domain));
-    }
     let is_selinux_on = is_selinux_on();
     own::check(&sandbox.config, &sandbox.store)?;
     confine::check(&sandbox.config, is_selinux_on)?;
     users::check(&sandbox.config)?;
     confine::check_content(&sandbox.config, is_selinux_on)?;
     sandbox.admit()?;
-    sandbox.remove_cgroups();
-    sandbox.forget_report();
     let spec = spec(sandbox, network::bridge(sandbox)?.as_deref());
     ground::check(sandbox.config.content.as_path(), &spec)?;
     let connecting = Connecting::begin(sandbox, &spec, None)?;
@@ -150,7 +163,7 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
                 && let Some(domain) = sandbox.running()?
             {
                 drop(connecting);
-                return Ok(adopt(sandbox, domain));
+                return found(sandbox, domain, inbox);
             }
             // the init of a container that can't be connected only knows that it isn't
             connecting.map_or(Ok(()), Connecting::end)?;
@@ -160,12 +173,12 @@ fn begin(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
 }
 
 /// Goes on with a domain that runs.
-fn adopt(sandbox: &Sandbox, domain: RunningDomain) -> Launched {
-    Launched {
+fn adopt(sandbox: &Sandbox, domain: RunningDomain, _inbox: &Inbox) -> Result<Launched, Error> {
+    Ok(Launched {
         connecting: connect_if_possible(sandbox, &domain),
         domain,
         adopted: true,
-    }
+    })
 }
 
 /// A start that ended with the init, in its own words.
