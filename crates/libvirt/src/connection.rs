@@ -1,6 +1,7 @@
 //! The connection, and why there is none.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -175,6 +176,9 @@ fn start_hint(root: &Path) -> String {
 pub struct Libvirt {
     uri: Uri,
     connection: Mutex<Connect>,
+    /// Whether a daemon was waited for in vain. It is tried once by each call from then on, until it
+    /// is back: who asks many things would wait for each.
+    missed: AtomicBool,
 }
 
 impl Libvirt {
@@ -189,12 +193,13 @@ impl Libvirt {
         // Else libvirt writes each error to stderr by itself.
         clear_error_callback();
         let connection = match connect(uri) {
-            Err(OpenError::HungUp { .. }) => reconnect(uri)?,
+            Err(OpenError::HungUp { .. }) => reconnect(uri, RESTART)?,
             outcome => outcome?,
         };
         Ok(Self {
             uri: uri.clone(),
             connection: Mutex::new(connection),
+            missed: AtomicBool::new(false),
         })
     }
 
@@ -216,7 +221,13 @@ impl Libvirt {
         if connection.is_alive().unwrap_or(false) {
             return Ok(false);
         }
-        *connection = reconnect(&self.uri)?;
+        let patience = match self.missed.load(Ordering::Relaxed) {
+            false => RESTART,
+            true => Duration::ZERO,
+        };
+        let new = reconnect(&self.uri, patience);
+        self.missed.store(new.is_err(), Ordering::Relaxed);
+        *connection = new?;
         tracing::info!("the connection to libvirt broke and was opened anew");
         Ok(true)
     }
@@ -240,13 +251,16 @@ fn connect(uri: &Uri) -> Result<Connect, OpenError> {
 }
 
 /// Connects to a daemon that was there a moment ago.
-fn reconnect(uri: &Uri) -> Result<Connect, OpenError> {
-    let deadline = Instant::now() + RESTART;
+fn reconnect(uri: &Uri, patience: Duration) -> Result<Connect, OpenError> {
+    let deadline = Instant::now() + patience;
     until_it_is_back(
         || connect(uri),
         || {
-            std::thread::sleep(PAUSE);
-            Instant::now() < deadline
+            let is_early = Instant::now() < deadline;
+            if is_early {
+                std::thread::sleep(PAUSE);
+            }
+            is_early
         },
     )
 }
