@@ -136,7 +136,7 @@ impl Store {
     /// # Errors
     /// Where its journal can't be examined.
     pub fn is_pending(&self, name: &SandboxName) -> Result<bool> {
-        Ok(mark(&self.places().journal(name))?.is_some())
+        Ok(fingerprint(&self.places().journal(name))?.is_some())
     }
 
     /// Whether a change of a sandbox was cut short: it has a journal, and nobody is at work on it.
@@ -146,7 +146,7 @@ impl Store {
     /// Where its journal can't be examined, or the lock can't be opened.
     pub fn is_abandoned(&self, name: &SandboxName) -> Result<bool> {
         let path = self.places().journal(name);
-        let Some(before) = mark(&path)? else {
+        let Some(before) = fingerprint(&path)? else {
             return Ok(false);
         };
         if self.is_changing(name)? {
@@ -154,7 +154,7 @@ impl Store {
         }
         // whoever was at work may have ended between the two looks, with the journal before the lock;
         // or another has begun, with another journal
-        Ok(mark(&path)? == Some(before))
+        Ok(fingerprint(&path)? == Some(before))
     }
 
     /// Removes the journal of a sandbox that can't be read: for an administrator who said so.
@@ -233,7 +233,7 @@ impl Journal {
 
 /// What tells a journal, as far as it is written, from any other at its place; `None` where there is
 /// none.
-fn mark(path: &Path) -> Result<Option<impl PartialEq>> {
+fn fingerprint(path: &Path) -> Result<Option<impl PartialEq>> {
     match rustix::fs::lstat(path) {
         Ok(file) => Ok(Some((
             (file.st_dev, file.st_ino, file.st_size),

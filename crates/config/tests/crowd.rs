@@ -429,16 +429,14 @@ fn a_journal_that_is_finished_while_it_is_read_is_none() {
     let root = TempDir::new().unwrap();
     let store = store(root.path());
     let web = name("web1");
-    let (done, store) = (&std::sync::atomic::AtomicBool::new(false), &store);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             for _ in 0..300 {
                 let journal = store.begin(beginning("web1", 1), NONE).unwrap();
                 journal.finish().unwrap();
             }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
-        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+        while !writer.is_finished() {
             store.journal(&web).unwrap();
         }
     });

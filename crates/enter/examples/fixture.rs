@@ -2,11 +2,11 @@
 //! `tests/container.rs`.
 //!
 //! - `fixture container DIRECTORY [--pts link|directory|none] [--cgroup DIRECTORY]… [--users BASE]
-//!   [--confined late|little]`
+//!   [--confined late|inherited|little]`
 //!   makes a container of namespaces, a tmpfs for a root and the capabilities of `reduced`, prints
 //!   the host pid of its first process, and ends with it. With a base it has 65536 users of its own.
-//!   One that is confined late waits for that until its `/run/go` is there; one that is confined
-//!   little keeps its bounding set.
+//!   One that is confined late waits for that until its `/run/go` is there, under a filter
+//!   that it inherited or without; one that is confined little keeps its bounding set.
 //! - `fixture run PID START [OPTIONS] -- COMMAND…` runs a command in it as `execute` does.
 #![expect(unsafe_code, reason = "fork, unshare and seccomp")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a program for tests")]
@@ -77,6 +77,9 @@ fn container(arguments: &[String]) {
         | UnshareFlags::NEWCGROUP;
     // SAFETY: one thread, and no descriptor table is unshared
     unsafe { rustix::thread::unshare_unsafe(flags) }.unwrap();
+    if confined == "inherited" {
+        filter(Confinement::None);
+    }
     // SAFETY: one thread
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => {
@@ -135,7 +138,7 @@ fn first_process(root: &Path, pts: &str, confined: &str) {
     rustix::mount::unmount(".", UnmountFlags::DETACH).unwrap();
     rustix::process::chdir("/").unwrap();
     rustix::system::sethostname(b"fixture").unwrap();
-    if confined == "late" {
+    if ["late", "inherited"].contains(&confined) {
         fs::write("/run/ready", "").unwrap();
         while !fs::exists("/run/go").unwrap() {
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -144,7 +147,7 @@ fn first_process(root: &Path, pts: &str, confined: &str) {
     if confined != "little" {
         bound();
     }
-    filter();
+    filter(Confinement::Reduced);
     keep();
     let listener = UnixListener::bind("/run/echo").unwrap();
     let busy = UnixListener::bind("/run/busy").unwrap();
@@ -281,8 +284,8 @@ fn keep() {
     rustix::thread::set_capabilities(None, sets).unwrap();
 }
 
-fn filter() {
-    let program = seccomp::program(Confinement::Reduced, Arch::native().unwrap());
+fn filter(confinement: Confinement) {
+    let program = seccomp::program(confinement, Arch::native().unwrap());
     let program = libc::sock_fprog {
         len: program.len().try_into().unwrap(),
         filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut(),

@@ -111,10 +111,4 @@ mod tests {
         let outcome = until(|| Ok(false), || Err(Error::Gone { pid: 7 }));
         assert!(matches!(outcome, Err(Error::Gone { pid: 7 })));
     }
-
-    #[test]
-    fn a_filter_that_was_inherited_confines_nobody() {
-        let own = ProcessDir::open(std::process::id()).unwrap();
-        assert!(!is_confined(&own).unwrap());
-    }
 }

@@ -42,19 +42,24 @@ fn a42_the_command_has_what_the_first_process_has_and_no_more() {
 
 #[test]
 fn a42_the_command_waits_until_the_first_process_is_confined() {
-    let Some(fixture) = container(&["--confined", "late"]) else {
-        return;
-    };
-    assert_eq!(fixture.of_first("Seccomp"), "0");
-    let mut waiting = fixture
-        .command(&["--", "test", "-e", "/run/go"])
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
-    // it has the time to go wrong; where it is slower than that nothing is shown
-    std::thread::sleep(Duration::from_millis(200));
-    fs::write(format!("/proc/{}/root/run/go", fixture.pid), "").unwrap();
-    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+    // under a filter of the host's, too
+    for (confined, more) in [("late", 0), ("inherited", 1)] {
+        let Some(fixture) = container(&["--confined", confined]) else {
+            return;
+        };
+        let filters = |text: String| text.parse::<u32>().unwrap();
+        let inherited = filters(fixture.of_first("Seccomp_filters"));
+        assert_eq!(inherited, filters(own("Seccomp_filters")) + more);
+        let mut waiting = fixture
+            .command(&["--", "test", "-e", "/run/go"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        // it has the time to go wrong; where it is slower than that nothing is shown
+        std::thread::sleep(Duration::from_millis(200));
+        fs::write(format!("/proc/{}/root/run/go", fixture.pid), "").unwrap();
+        assert_eq!(waiting.wait().unwrap().code(), Some(0), "{confined}");
+    }
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! What `status` says where the host tells two things.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use vss_config::{Phase, RuntimeState};
 use vss_model::SandboxState;
 
@@ -41,19 +39,17 @@ fn a_container_that_runs_and_of_which_nothing_is_known_is_told() {
 #[test]
 fn a_change_that_comes_to_its_end_is_not_told_as_cut_short() {
     let world = World::new();
-    let done = &AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             let watch = Watch::default();
             for _ in 0..20 {
                 world.create("web1").unwrap();
                 let options = DeleteOptions::default();
                 delete(&world.host(), &name("web1"), &options, &watch.control()).unwrap();
             }
-            done.store(true, Ordering::Relaxed);
         });
         let host = world.host();
-        while !done.load(Ordering::Relaxed) {
+        while !writer.is_finished() {
             for entry in inventory::list(&host).unwrap() {
                 assert_eq!(entry.problem, None, "{:?}", entry.state);
             }
