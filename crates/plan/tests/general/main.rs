@@ -9,6 +9,7 @@
 mod confinement;
 mod explained;
 mod instances;
+mod links;
 mod masks;
 mod packages;
 mod paths;
