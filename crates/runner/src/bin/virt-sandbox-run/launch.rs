@@ -49,27 +49,24 @@ pub(crate) fn start(sandbox: &Sandbox) -> Result<u8, Error> {
     let parts = parts(sandbox).map_err(|error| give_up(sandbox, error))?;
     let locks = sandbox.store.places().run.join(".locks");
     let quick = Quick::begin(cgroups::own_procs(), &locks.join("moves"));
-    let launched = first(sandbox, &parts.inbox).map_err(|error| give_up(sandbox, error))?;
+    let launched =
+        begin(sandbox, &parts.inbox, Boot::First).map_err(|error| give_up(sandbox, error))?;
     attend::run(sandbox, lock, parts, launched, Some(quick))
 }
 
-/// Starts the domain, or goes on with one that runs without a runner.
-fn first(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
-    if let Some(domain) = sandbox.running()? {
-        return adopt(sandbox, domain, inbox);
-    }
-    sandbox.remove_cgroups();
-    sandbox.forget_report();
-    begin(sandbox, inbox, adopt)
+/// What a domain is started for.
+#[derive(Clone, Copy)]
+enum Boot {
+    /// A start. Of one that runs, a runner was lost.
+    First,
+    /// A reboot inside. libvirt may restart the domain by itself at any time.
+    Again,
 }
 
 /// Starts the domain anew after a reboot that libvirt took for an end, unless libvirt has done so by
-/// now. What the last boot left is not touched: it is in use then.
+/// now.
 pub(crate) fn again(sandbox: &Sandbox, inbox: &Inbox) -> Result<Launched, Error> {
-    match sandbox.running()? {
-        Some(domain) => restarted(sandbox, domain, inbox),
-        None => begin(sandbox, inbox, restarted),
-    }
+    begin(sandbox, inbox, Boot::Again)
 }
 
 /// A domain that libvirt started anew after a reboot, from the description that it had. Its init
@@ -132,19 +129,23 @@ pub(crate) fn parts(sandbox: &Sandbox) -> Result<Parts, Error> {
     })
 }
 
-/// Has libvirt start the domain. `found`: goes on with one that libvirt turns out to have started.
-fn begin(
-    sandbox: &Sandbox,
-    inbox: &Inbox,
-    found: fn(&Sandbox, RunningDomain, &Inbox) -> Result<Launched, Error>,
-) -> Result<Launched, Error> {
+/// Has libvirt start the domain, or goes on with the one that runs.
+fn begin(sandbox: &Sandbox, inbox: &Inbox, boot: Boot) -> Result<Launched, Error> {
     let libvirt = sandbox.libvirt()?;
+    if let Some(domain) = sandbox.running()? {
+        return found(sandbox, domain, inbox, boot);
+    }
     let is_selinux_on = is_selinux_on();
     own::check(&sandbox.config, &sandbox.store)?;
     confine::check(&sandbox.config, is_selinux_on)?;
     users::check(&sandbox.config)?;
     confine::check_content(&sandbox.config, is_selinux_on)?;
     sandbox.admit()?;
+    if matches!(boot, Boot::First) {
+        // after a reboot it may be in use already: the init does it
+        sandbox.remove_cgroups();
+        sandbox.forget_report();
+    }
     let spec = spec(sandbox, network::bridge(sandbox)?.as_deref());
     ground::check(sandbox.config.content.as_path(), &spec)?;
     let connecting = Connecting::begin(sandbox, &spec, None)?;
@@ -158,12 +159,12 @@ fn begin(
             })
         }
         Err(error) => {
-            // libvirt restarts what was rebooted, and may be late
+            // it was not there a moment ago: libvirt restarts what was rebooted
             if matches!(error, StartError::Running { .. })
                 && let Some(domain) = sandbox.running()?
             {
                 drop(connecting);
-                return found(sandbox, domain, inbox);
+                return found(sandbox, domain, inbox, boot);
             }
             // the init of a container that can't be connected only knows that it isn't
             connecting.map_or(Ok(()), Connecting::end)?;
@@ -173,12 +174,20 @@ fn begin(
 }
 
 /// Goes on with a domain that runs.
-fn adopt(sandbox: &Sandbox, domain: RunningDomain, _inbox: &Inbox) -> Result<Launched, Error> {
-    Ok(Launched {
-        connecting: connect_if_possible(sandbox, &domain),
-        domain,
-        adopted: true,
-    })
+fn found(
+    sandbox: &Sandbox,
+    domain: RunningDomain,
+    inbox: &Inbox,
+    boot: Boot,
+) -> Result<Launched, Error> {
+    match boot {
+        Boot::First => Ok(Launched {
+            connecting: connect_if_possible(sandbox, &domain),
+            domain,
+            adopted: true,
+        }),
+        Boot::Again => restarted(sandbox, domain, inbox),
+    }
 }
 
 /// A start that ended with the init, in its own words.
