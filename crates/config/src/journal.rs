@@ -1,8 +1,9 @@
 //! The journal of a change: what is about to be done is written down and synced before it is done.
 //!
 //! A journal is a file of JSON lines. The first says which change of which sandbox it is, and
-//! appears together with the file and the steps that are known by then; each other line is a step in the words of whoever makes the
-//! change. The last line may be torn by a crash: then its step was not begun, and it is left out.
+//! appears together with the file and the steps that are known by then; each other line is a step
+//! in the words of whoever makes the change. The last line may be torn by a crash: then its step
+//! was not begun, and it is left out.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -291,8 +291,8 @@ impl Store {
         })
     }
 
-    /// The reservations of labels and addresses that these configs don't tell of. To be asked for after the configs were
-    /// read: a reservation is there before its config.
+    /// The reservations of labels and addresses that these configs don't tell of. To be asked for
+    /// after the configs were read: a reservation is there before its config.
     ///
     /// # Errors
     /// Where one can't be read.

@@ -6,9 +6,10 @@
 //! 1. The caller, which has to have one thread only, waits until PID 1 is confined (`confined`), and
 //!    reads all it needs of it from a verified procfs: namespaces, cgroups, bounding set (`target`).
 //! 2. It forks (`launch`). The child (`child`) joins PID 1's cgroups, takes the label, joins the
-//!    namespaces, becomes root of the container's own users where it has some (`users`), looks the user up in the container's own files, opens a terminal in the
-//!    container's own devpts (`pty`), closes every descriptor of the host, and gives up what PID 1
-//!    doesn't have: bounding set, user, system calls, capabilities, in this order (`privileges`).
+//!    namespaces, becomes root of the container's own users where it has some (`users`), looks the
+//!    user up in the container's own files, opens a terminal in the container's own devpts (`pty`),
+//!    closes every descriptor of the host, and gives up what PID 1 doesn't have: bounding set, user,
+//!    system calls, capabilities, in this order (`privileges`).
 //! 3. It forks once more, because a PID namespace is entered by being born in it. Whoever can be
 //!    seen from inside has no descriptor, no capability and no directory of the host any more, and
 //!    can't be traced. It becomes a session of its own and, once the caller has hold of it,

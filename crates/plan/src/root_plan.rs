@@ -16,7 +16,8 @@ pub struct RootPlan {
 }
 
 /// The decision on a path. It holds for all below it as well where it is a copy of a tree, a share,
-/// a mask, or a directory on which something is mounted at the start, unless a longer path has an entry of its own.
+/// a mask, or a directory on which something is mounted at the start, unless a longer path has an
+/// entry of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanEntry {
     /// The path inside the container, and on the host.

@@ -2,7 +2,8 @@
 //!
 //! The rules are those of systemd's own reader: a backslash at the end of a line joins the next,
 //! comments between joined lines are passed over, what can't be understood is ignored with a
-//! note, and some of it ends the reading. Every byte belongs to exactly one [`Item`], so the text can be put together again.
+//! note, and some of it ends the reading. Every byte belongs to exactly one [`Item`], so the text can
+//! be put together again.
 
 /// The longest line, joined lines included (`LONG_LINE_MAX` of systemd).
 const MAX_LINE: usize = 1 << 20;
