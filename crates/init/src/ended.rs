@@ -11,17 +11,16 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat2, unlinkat};
+use vss_model::handshake;
 use vss_model::installed::INIT;
 
 use crate::failure::{Failure, Stage};
 
-/// Where the host looks (in the container's own `/var`).
-const FILE: &str = "/var/lib/virt-sandbox/ended";
-const DIRECTORY: &str = "/var/lib/virt-sandbox";
 /// How long after a unit ended another one's end may still be going on.
 const SETTLE: Duration = Duration::from_millis(250);
 
@@ -98,7 +97,7 @@ pub(crate) fn run(look: Look, units: &[String]) -> Result<(), Failure> {
             Look::Last => Ok(()),
         };
     };
-    record(&end).map_err(Failure::io(Stage::Ended, FILE))?;
+    record(&end).map_err(Failure::io(Stage::Ended, handshake::REPORTS))?;
     let status = end.exit_status().to_string();
     systemctl(&["--no-block", "exit", &status]).map(drop)
 }
@@ -256,15 +255,17 @@ fn output<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String, Failure>
 pub(crate) fn forget() {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let links = ResolveFlags::NO_SYMLINKS;
-    if let Ok(directory) = openat2(CWD, DIRECTORY, flags, Mode::empty(), links) {
-        let _ = unlinkat(directory, "ended", AtFlags::empty());
+    if let Ok(directory) = openat2(CWD, handshake::REPORTS, flags, Mode::empty(), links) {
+        let _ = unlinkat(directory, handshake::REPORT, AtFlags::empty());
     }
 }
 
 /// One line, in place of what an earlier end left.
 fn record(end: &End) -> std::io::Result<()> {
-    let new = format!("{FILE}.new");
-    fs::create_dir_all(DIRECTORY)?;
+    let directory = Path::new(handshake::REPORTS);
+    let place = directory.join(handshake::REPORT);
+    let new = place.with_extension("new");
+    fs::create_dir_all(directory)?;
     let _ = fs::remove_file(&new);
     let mut file = fs::OpenOptions::new()
         .write(true)
@@ -277,7 +278,7 @@ fn record(end: &End) -> std::io::Result<()> {
         end.unit, end.result, end.code, end.status
     )?;
     file.sync_all()?;
-    fs::rename(&new, FILE)
+    fs::rename(new, place)
 }
 
 #[cfg(test)]

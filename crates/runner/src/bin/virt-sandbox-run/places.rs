@@ -8,14 +8,13 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use vss_libvirt::Hypervisor as _;
+use vss_model::handshake;
 use vss_runner::outcome::Report;
 
 use crate::error::{Error, at};
 use crate::sandbox::Sandbox;
 
-/// Where the init leaves how the service ended, in the content.
-const REPORTS: &str = "var/lib/virt-sandbox";
-const REPORT: &str = "ended";
+/// The most bytes of a report that are read.
 const REPORT_LIMIT: u64 = 4096;
 
 /// No link is followed and no mount crossed: the directory is the container's to do with as it
@@ -33,13 +32,21 @@ impl Sandbox {
             Mode::empty(),
         )?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        openat2(content, REPORTS, flags, Mode::empty(), INSIDE)
+        let inside = handshake::REPORTS.trim_start_matches('/');
+        openat2(content, inside, flags, Mode::empty(), INSIDE)
     }
 
     /// What the container says of how its service ended, in this run.
     pub(crate) fn report(&self) -> Option<Report> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = openat2(self.reports().ok()?, REPORT, flags, Mode::empty(), INSIDE).ok()?;
+        let file = openat2(
+            self.reports().ok()?,
+            handshake::REPORT,
+            flags,
+            Mode::empty(),
+            INSIDE,
+        )
+        .ok()?;
         let mode = fstat(&file).ok()?.st_mode;
         if FileType::from_raw_mode(mode) != FileType::RegularFile {
             return None;
@@ -55,7 +62,7 @@ impl Sandbox {
     /// Takes away what an earlier run left. What can't be taken away is no report either.
     pub(crate) fn forget_report(&self) {
         if let Ok(directory) = self.reports() {
-            let _ = unlinkat(directory, REPORT, AtFlags::empty());
+            let _ = unlinkat(directory, handshake::REPORT, AtFlags::empty());
         }
     }
 
