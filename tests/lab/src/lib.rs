@@ -268,14 +268,7 @@ impl Sandbox<'_> {
     /// # Panics
     /// Where it never comes.
     pub fn settles(&self, state: &str) -> serde_json::Value {
-        for _ in 0..600 {
-            let status = self.status();
-            if status["state"] == state {
-                return status;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        panic!("not {state}: {}", self.status())
+        self.comes(state, |status| status["state"] == state)
     }
 
     /// Waits until it runs with another first process than this, a minute at the most.
@@ -283,14 +276,19 @@ impl Sandbox<'_> {
     /// # Panics
     /// Where it never does.
     pub fn runs_anew(&self, before: u64) {
-        for _ in 0..600 {
-            let status = self.status();
-            if status["state"] == "running" && status["init_pid"] != before {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        panic!("it does not run anew: {}", self.status())
+        self.comes("running anew", |status| {
+            status["state"] == "running" && status["init_pid"] != before
+        });
+    }
+
+    fn comes(&self, what: &str, is_it: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let mut status = serde_json::Value::Null;
+        let came = happens(|| {
+            status = self.status();
+            is_it(&status)
+        });
+        assert!(came, "not {what}: {status}");
+        status
     }
 
     /// Runs a command inside.
